@@ -1,0 +1,86 @@
+"""Events: what a component tells people about an object (client-go, tools/record)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+
+import aiohttp
+
+from pocket_cluster.api.client import ApiError, Client
+from pocket_cluster.api.objects import Object, name, namespace, now, resource_version, uid
+from pocket_cluster.api.resources import EVENTS, Resource
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 1024
+
+
+class EventRecorder:
+    """Writes Events; the same event again raises the count of the first instead of adding one."""
+
+    def __init__(self, client: Client, component: str, host: str = "") -> None:
+        self._client = client
+        self._source = {"component": component} | ({"host": host} if host else {})
+        self._known: OrderedDict[tuple[str, ...], Object] = OrderedDict()
+
+    async def event(
+        self, resource: Resource, obj: Object, kind: str, reason: str, message: str, field_path: str = ""
+    ) -> None:
+        """Tell that something happened to ``obj``; ``kind`` is Normal or Warning. Trouble is logged, never raised."""
+        involved = _reference(resource, obj, field_path)
+        known = self._known.get((uid(obj), field_path, kind, reason, message))
+        try:
+            event = await (self._repeat(known) if known else self._first(involved, kind, reason, message))
+        except (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            logger.info("event %s of %s was not recorded: %s", reason, name(obj), error)
+            return
+        self._remember((uid(obj), field_path, kind, reason, message), event)
+
+    async def _first(self, involved: Object, kind: str, reason: str, message: str) -> Object:
+        moment = now()
+        where = involved.get("namespace") or "default"
+        event = {
+            "metadata": {"name": f"{involved['name']}.{time.time_ns():x}", "namespace": where},
+            "involvedObject": involved,
+            "reason": reason,
+            "message": message,
+            "source": self._source,
+            "reportingComponent": self._source["component"],
+            "reportingInstance": self._source.get("host", ""),
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+            "type": kind,
+        }
+        return await self._client.create(EVENTS, event, where)
+
+    async def _repeat(self, known: Object) -> Object:
+        change = {"count": known["count"] + 1, "lastTimestamp": now()}
+        try:
+            return await self._client.patch(EVENTS, name(known), change, namespace(known))
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            involved = known["involvedObject"]
+            return await self._first(involved, known["type"], known["reason"], known["message"])
+
+    def _remember(self, key: tuple[str, ...], event: Object) -> None:
+        self._known[key] = event
+        self._known.move_to_end(key)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _reference(resource: Resource, obj: Object, field_path: str) -> Object:
+    reference = {
+        "apiVersion": resource.group_version,
+        "kind": resource.kind,
+        "name": name(obj),
+        "namespace": namespace(obj),
+        "uid": uid(obj),
+        "resourceVersion": resource_version(obj),
+        "fieldPath": field_path,
+    }
+    return {field: value for field, value in reference.items() if value}
