@@ -1,0 +1,199 @@
+"""One cluster's folder: its keys, its port, its addresses, its data. ``POCKET_CLUSTER_HOME`` names another."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+import ssl
+from functools import cached_property
+from pathlib import Path
+
+from pocket_cluster.addresses import LOOPBACK, AddressRange, machine_has_one_address
+from pocket_cluster.api.client import Credentials
+
+NODE_NAME = "pocket"
+CONTEXT_NAME = "pocket"
+KUBERNETES_VERSION = "v1.36.3+pocket"
+
+# Who may speak to the API server, and as what (the names that kubeadm gives).
+USERS: dict[str, tuple[str, list[str]]] = {
+    "admin": ("kubernetes-admin", ["system:masters", "system:authenticated"]),
+    "apiserver": ("system:apiserver", ["system:masters", "system:authenticated"]),
+    "controller-manager": ("system:kube-controller-manager", ["system:authenticated"]),
+    "scheduler": ("system:kube-scheduler", ["system:authenticated"]),
+    "kubelet": (f"system:node:{NODE_NAME}", ["system:nodes", "system:authenticated"]),
+    "kube-proxy": ("system:kube-proxy", ["system:authenticated"]),
+}
+
+
+class HomeError(Exception):
+    """The folder cannot be used; the text says why and what to do."""
+
+
+class Home:
+    """The folder of one cluster. ``prepare`` makes what is missing in it; the rest reads."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).expanduser().absolute()
+
+    @classmethod
+    def default(cls) -> Home:
+        """``$POCKET_CLUSTER_HOME``, else ``~/.pocket-cluster``."""
+        return cls(os.environ.get("POCKET_CLUSTER_HOME") or "~/.pocket-cluster")
+
+    # --- what lies where
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets, locks and process numbers: gone with the cluster's processes."""
+        return self.path / "run"
+
+    @property
+    def logs_dir(self) -> Path:
+        """One log file for each component."""
+        return self.path / "logs"
+
+    @property
+    def images_dir(self) -> Path:
+        return self.path / "images"
+
+    @property
+    def pods_dir(self) -> Path:
+        return self.path / "pods"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "state.db"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.path / "kubeconfig"
+
+    # --- making it
+
+    def make_folders(self) -> None:
+        """Make the folders; HomeError when this user may not write there."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (self.run_dir, self.logs_dir, self.images_dir, self.pods_dir):
+                folder.mkdir(exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise HomeError(
+                f"The pocket cluster keeps its data in {self.path}, and that folder cannot be written"
+                f" ({error.strerror}). Make it writable, or name another folder with POCKET_CLUSTER_HOME=FOLDER."
+            ) from error
+
+    def prepare(self) -> None:
+        """Make tokens, port and kubeconfig where they are missing. The certificates must exist."""
+        if not self._tokens_file.exists():
+            _write_private(self._tokens_file, json.dumps({name: secrets.token_urlsafe(32) for name in USERS}))
+        if not self._port_file.exists() or not _port_is_free(self.api_port):
+            self._port_file.write_text(str(_free_port()))
+        _write_private(self.kubeconfig, json.dumps(self._kubeconfig_content(), indent=2) + "\n")
+
+    def _kubeconfig_content(self) -> dict[str, object]:
+        """A kubeconfig; JSON is YAML too."""
+        authority = base64.b64encode((self.path / "ca.crt").read_bytes()).decode()
+        cluster = {"server": self.server, "certificate-authority-data": authority}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": CONTEXT_NAME, "cluster": cluster}],
+            "users": [{"name": CONTEXT_NAME, "user": {"token": self._named_tokens["admin"]}}],
+            "contexts": [{"name": CONTEXT_NAME, "context": {"cluster": CONTEXT_NAME, "user": CONTEXT_NAME}}],
+            "current-context": CONTEXT_NAME,
+        }
+
+    # --- credentials
+
+    @property
+    def _tokens_file(self) -> Path:
+        return self.path / "tokens.json"
+
+    @cached_property
+    def _named_tokens(self) -> dict[str, str]:
+        tokens: dict[str, str] = json.loads(self._tokens_file.read_text())
+        return tokens
+
+    def tokens(self) -> dict[str, tuple[str, list[str]]]:
+        """For each bearer token the user and the groups that it stands for."""
+        return {token: USERS[name] for name, token in self._named_tokens.items()}
+
+    @property
+    def kubelet_token(self) -> str:
+        """What the API server presents to the kubelet."""
+        return self._named_tokens["apiserver"]
+
+    def credentials(self, component: str) -> Credentials:
+        """How ``admin`` or a component is let in to the API server."""
+        return Credentials(self.server, str(self.path / "ca.crt"), self._named_tokens[component])
+
+    def server_ssl_context(self) -> ssl.SSLContext:
+        """What the API server and the kubelet listen with."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.path / "server.crt", self.path / "server.key")
+        return context
+
+    # --- port and addresses
+
+    @property
+    def _port_file(self) -> Path:
+        return self.path / "api-port"
+
+    @property
+    def api_port(self) -> int:
+        return int(self._port_file.read_text())
+
+    @property
+    def server(self) -> str:
+        return f"https://{LOOPBACK}:{self.api_port}"
+
+    @property
+    def address_block_file(self) -> Path:
+        """Which 127.A.0.0/16 this cluster used last."""
+        return self.path / "address-block"
+
+    @cached_property
+    def addresses(self) -> AddressRange:
+        """How addresses that the API shows translate to this machine's."""
+        block = int(self.address_block_file.read_text())
+        return AddressRange(block, self.run_dir / "ports.json" if machine_has_one_address() else None)
+
+    # --- settings
+
+    @property
+    def proxy_mode(self) -> str:
+        """``random`` or ``round-robin``: how kube-proxy chooses until the ConfigMap kube-system/kube-proxy says."""
+        return os.environ.get("POCKET_CLUSTER_PROXY_MODE") or "random"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write whole or not at all, readable by the owner alone."""
+    unfinished = path.with_name(path.name + ".new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+    unfinished.replace(path)
