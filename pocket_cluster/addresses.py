@@ -175,12 +175,12 @@ class BlockClaim:
         for block in [preferred, *blocks] if preferred else blocks:
             descriptor = _lock(_lock_folder() / str(block))
             if descriptor is not None:
-                self.block, self._descriptor = block, descriptor
+                self.block, self.descriptor = block, descriptor
                 return
         raise NoAddressRange("All loopback address blocks are in use by other pocket clusters. Stop one of them.")
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def _lock_folder() -> Path:

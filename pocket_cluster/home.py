@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pocket_cluster.addresses import LOOPBACK, AddressRange, machine_has_one_address
-from pocket_cluster.api.client import Credentials
+from pocket_cluster.api.credentials import Credentials
 
 NODE_NAME = "pocket"
 CONTEXT_NAME = "pocket"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import aiohttp
 
+from pocket_cluster.api.credentials import Credentials
 from pocket_cluster.api.objects import Object, name, namespace
 from pocket_cluster.api.resources import Resource
 
@@ -22,14 +22,7 @@ PATCH_TYPES = {
 WATCH_SECONDS = 540
 REQUEST_SECONDS = 60
 
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Where an API server is and how to be let in."""
-
-    server: str
-    ca_file: str
-    token: str
+__all__ = ["ApiError", "Client", "Credentials", "ObjectList", "WatchEvent"]
 
 
 class ApiError(Exception):
