@@ -1,0 +1,33 @@
+"""What the API knows of its kinds: how they are decoded, filled in, prepared, validated and described.
+
+Pure functions of plain dictionaries, without any I/O but reading the published definitions once. A request takes them
+in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_create`` or ``prepare_for_update``, ``validate``
+or ``validate_update``. Nothing here knows of storage, of HTTP or of who asks.
+"""
+
+from pocket_cluster.apiserver.schema.body import DecodeError, parse_body
+from pocket_cluster.apiserver.schema.decode import decode
+from pocket_cluster.apiserver.schema.defaults import set_defaults
+from pocket_cluster.apiserver.schema.definitions import Field, Schema, definition_for
+from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
+from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
+from pocket_cluster.apiserver.schema.prepare import prepare_for_create, prepare_for_update
+from pocket_cluster.apiserver.schema.validation import validate, validate_update
+
+__all__ = [
+    "DecodeError",
+    "Field",
+    "FieldError",
+    "Schema",
+    "aggregate",
+    "decode",
+    "definition_for",
+    "openapi_document",
+    "openapi_index",
+    "parse_body",
+    "prepare_for_create",
+    "prepare_for_update",
+    "set_defaults",
+    "validate",
+    "validate_update",
+]

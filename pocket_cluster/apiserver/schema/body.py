@@ -1,0 +1,155 @@
+"""Request bodies as text: JSON and YAML become plain values, with a note of keys that were given twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+JSON_ERRORS = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+    "Expecting ':' delimiter": "after object key",
+    "Expecting ',' delimiter": "after object key:value pair",
+    "Illegal trailing comma before end of object": "looking for beginning of object key string",
+    "Illegal trailing comma before end of array": "looking for beginning of value",
+    "Extra data": "after top-level value",
+    "Invalid control character at": "in string literal",
+    "Invalid \\escape": "in string escape code",
+}
+SUMMARY_LENGTH = 30
+
+
+class DecodeError(Exception):
+    """The body is not what was asked for: 400 BadRequest, with this text as the Status message."""
+
+
+class WrittenNumber(float):
+    """A number with a point or an exponent, which remembers its digits: errors and quantities show them."""
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+class TwiceGiven(dict[str, Any]):
+    """A JSON object of which some keys appeared more than once; the last one counts."""
+
+    keys_given_twice: list[str]
+
+
+def parse_body(raw: bytes, content_type: str = "application/json", kind: str = "") -> tuple[Any, list[str]]:
+    """Read a JSON or YAML body, and name the paths of the keys that appear twice, e.g. ``spec.replicas``.
+
+    ``kind`` is what the path asks for; it stands in the error. YAML is chosen by the content type.
+    Raises DecodeError when the body cannot be read.
+    """
+    try:
+        data = _yaml(raw) if "yaml" in content_type else _json(raw)
+    except _Unreadable as error:
+        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", raw) from None
+    duplicates: list[str] = []
+    _find_duplicates(data, "", duplicates)
+    return data, duplicates
+
+
+def unrecognized(kind: str, reason: str, raw: bytes) -> DecodeError:
+    """The error for a body that does not say what it is (apiserver, endpoints/handlers/rest.go)."""
+    return DecodeError(f"the object provided is unrecognized (must be of type {kind}): {reason} ({summary(raw)})")
+
+
+def summary(raw: bytes) -> str:
+    """The first bytes of a body, as text where it looks like JSON and in hexadecimal elsewhere."""
+    if not raw:
+        return "<empty>"
+    more = " ..." if len(raw) > SUMMARY_LENGTH else ""
+    start = raw[:SUMMARY_LENGTH]
+    return (start.decode(errors="replace") if raw[:1] == b"{" else start.hex()) + more
+
+
+class _Unreadable(Exception):
+    pass
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw, object_pairs_hook=_object, parse_float=WrittenNumber, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise _Unreadable("invalid character in string literal") from None
+    except RecursionError:
+        raise _Unreadable("exceeded max depth") from None
+    except json.JSONDecodeError as error:
+        raise _Unreadable(_go_wording(error)) from None
+
+
+def _no_constant(text: str) -> Any:
+    raise _Unreadable(f"invalid character '{text[0]}' looking for beginning of value")
+
+
+def _go_wording(error: json.JSONDecodeError) -> str:
+    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):
+        return "unexpected end of JSON input"
+    where = JSON_ERRORS.get(error.msg, "looking for beginning of value")
+    return f"invalid character '{error.doc[error.pos]}' {where}"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    twice = TwiceGiven(found)
+    seen: set[str] = set()
+    twice.keys_given_twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+    return twice
+
+
+def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
+    if isinstance(value, TwiceGiven):
+        found += [f"{path}.{key}".lstrip(".") for key in value.keys_given_twice]
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                _find_duplicates(item, f"{path}.{key}".lstrip("."), found)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, dict | list):
+                _find_duplicates(item, f"{path}[{index}]", found)
+
+
+class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: no dates, and only ``true`` and ``false`` are booleans beside YAML 1.1's words."""
+
+
+# A date in a manifest is a string; only JSON's types exist.
+_JsonLoader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(raw: bytes) -> Any:
+    try:
+        return _string_keys(yaml.load(raw, Loader=_JsonLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problem = getattr(error, "problem", None) or str(error)
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise _Unreadable(f"error converting YAML to JSON: yaml: {where}{problem}") from None
+    except RecursionError:
+        raise _Unreadable("exceeded max depth") from None
+
+
+def _string_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _string_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_string_keys(item) for item in value]
+    return value
+
+
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)

@@ -1,0 +1,288 @@
+"""Typed decoding: a plain value becomes the object that Go's decoder would make of it, or the error that it would give.
+
+Wording and order follow sigs.k8s.io/json (a fork of encoding/json) and apiserver, endpoints/handlers. As Go's
+``omitempty`` does on the way out, an empty value that was no pointer leaves no trace: ``minReadySeconds: 0`` goes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pocket_cluster.api.objects import Object
+from pocket_cluster.api.resources import Resource
+from pocket_cluster.apiserver.schema import quantity
+from pocket_cluster.apiserver.schema.body import DecodeError, WrittenNumber, unrecognized
+from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
+
+TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+SCHEME = 'scheme "pkg/runtime/scheme.go:111"'
+BOUNDS = {"int32": 2**31, "int64": 2**63}
+SCALARS = {"string": str, "bool": bool}
+TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"
+TIME_PIECES = ("2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00")
+DROPPED = object()
+
+
+def decode(
+    resource: Resource, data: Any, strictness: str = "Strict", duplicates: Iterable[str] = ()
+) -> tuple[Object, list[str]]:
+    """The typed object, and what ``strictness`` ("Strict", "Warn" or "Ignore") lets pass with a warning.
+
+    ``duplicates`` are the paths that ``parse_body`` found twice. The result is a new object; unknown fields, nulls and
+    empty values are not in it. Raises DecodeError: 400, with the real API's wording.
+    """
+    data = {} if data is None else data
+    group_version, kind = _type_meta(resource, data)
+    prefix = f'{kind} in version "{group_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
+    if (group_version, kind) != (resource.group_version, resource.kind):
+        raise DecodeError(prefix + _wrong_kind(resource, group_version, kind))
+    decoder = _Decoder(frozenset(duplicates))
+    try:
+        found = decoder.struct(definition_for(resource), data, "", "")
+    except _Malformed as error:
+        raise DecodeError(prefix + str(error)) from None
+    if decoder.first_error:
+        raise DecodeError(prefix + decoder.first_error)
+    if decoder.notes and strictness == "Strict":
+        raise DecodeError(f"{prefix}strict decoding error: {', '.join(decoder.notes)}")
+    found |= {"apiVersion": group_version, "kind": kind}
+    convert = CONVERSIONS.get(resource.kind)
+    if convert:
+        convert(found)
+    return found, decoder.notes if strictness == "Warn" else []
+
+
+def _type_meta(resource: Resource, data: Any) -> tuple[str, str]:
+    """The apiVersion and kind that the body claims; those of the path where it claims none."""
+    raw = json.dumps(data, separators=(",", ":")).encode()
+    problem = ""
+    if not isinstance(data, dict):
+        problem = f"json: cannot unmarshal {_json_type(data)} into Go value of type {TYPE_META}"
+        raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
+    for field in ("apiVersion", "kind"):
+        if not isinstance(data.get(field) or "", str):
+            problem = f"json: cannot unmarshal {_json_type(data[field])} into Go struct field .{field} of type string"
+            raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
+    return data.get("apiVersion") or resource.group_version, data.get("kind") or resource.kind
+
+
+def _wrong_kind(resource: Resource, group_version: str, kind: str) -> str:
+    group, _, version = group_version.rpartition("/")
+    if not is_served_kind(group, version, kind):
+        return f'no kind "{kind}" is registered for version "{group_version}" in {SCHEME}'
+    into = f"{(resource.group or 'core').partition('.')[0]}.{resource.kind}"
+    return f"converting ({version}.{kind}) to ({into}): unknown conversion"
+
+
+class _Malformed(Exception):
+    """An error that ends decoding at once: types with a reader of their own."""
+
+
+class _Decoder:
+    """One decoding. ``struct`` and ``go_path`` place a type error, ``path`` a strict one (it has list indexes)."""
+
+    def __init__(self, duplicates: frozenset[str]) -> None:
+        self._duplicates = duplicates
+        self.first_error = ""
+        self.notes: list[str] = []
+
+    def struct(self, schema: Schema, value: dict[str, Any], go_path: str, path: str) -> Object:
+        found: Object = {}
+        for key, item in value.items():
+            child = f"{path}.{key}" if path else key
+            field = schema.fields.get(key)
+            if field is None:
+                self.notes.append(f'unknown field "{child}"')
+                continue
+            if child in self._duplicates:
+                self.notes.append(f'duplicate field "{child}"')
+            if item is None:
+                continue
+            decoded = self.value(field.schema, item, schema.name, f"{go_path}.{key}" if go_path else key, child)
+            if (field.pointer and decoded is not DROPPED) or not _is_empty(field.schema, decoded):
+                found[key] = decoded
+        return found
+
+    def value(self, schema: Schema, item: Any, struct: str, go_path: str, path: str) -> Any:
+        kind = schema.kind
+        if kind in SCALARS:
+            return item if isinstance(item, SCALARS[kind]) else self._type_error(schema, item, struct, go_path)
+        if kind in BOUNDS:
+            return self._integer(schema, item, struct, go_path)
+        if kind == "struct" and isinstance(item, dict):
+            return self.struct(schema, item, go_path, path)
+        if kind == "list" and isinstance(item, list):
+            return self._list(schema, item, struct, go_path, path)
+        if kind == "map" and isinstance(item, dict):
+            return self._map(schema, item, struct, go_path, path)
+        if kind == "bytes" and isinstance(item, str):
+            return self._bytes(item)
+        if kind == ANY:
+            return item
+        if kind in ("struct", "list", "map", "bytes"):
+            return self._type_error(schema, item, struct, go_path)
+        return self._special(kind, item, struct, go_path)
+
+    def _list(self, schema: Schema, items: list[Any], struct: str, go_path: str, path: str) -> list[Any]:
+        assert schema.items is not None
+        of = schema.items
+        found = [
+            of.zero if item is None else self.value(of, item, struct, go_path, f"{path}[{index}]")
+            for index, item in enumerate(items)
+        ]
+        return [item for item in found if item is not DROPPED]
+
+    def _map(self, schema: Schema, items: dict[str, Any], struct: str, go_path: str, path: str) -> dict[str, Any]:
+        assert schema.items is not None
+        of, found = schema.items, {}
+        for key, item in items.items():
+            child = f"{path}.{key}"
+            if child in self._duplicates:
+                self.notes.append(f'duplicate field "{child}"')
+            found[key] = of.zero if item is None else self.value(of, item, struct, go_path, child)
+        return {key: item for key, item in found.items() if item is not DROPPED}
+
+    def _integer(self, schema: Schema, item: Any, struct: str, go_path: str) -> Any:
+        if isinstance(item, bool) or not isinstance(item, int | float):
+            return self._type_error(schema, item, struct, go_path)
+        bound = BOUNDS[schema.kind]
+        if isinstance(item, float) or not -bound <= item < bound:
+            return self._type_error(schema, item, struct, go_path, f"number {_digits(item)}")
+        return item
+
+    def _bytes(self, item: str) -> Any:
+        try:
+            base64.b64decode(item.replace("\n", "").replace("\r", ""), validate=True)
+        except (binascii.Error, ValueError):
+            self.first_error = self.first_error or f"illegal base64 data at input byte {_base64_error(item)}"
+            return DROPPED
+        return item
+
+    def _type_error(self, schema: Schema, item: Any, struct: str, go_path: str, found: str = "") -> Any:
+        if not self.first_error:
+            self.first_error = _unmarshal_error(found or _json_type(item), schema.go, struct, go_path)
+        return DROPPED
+
+    def _special(self, kind: str, item: Any, struct: str, go_path: str) -> Any:
+        if kind == "quantity":
+            return _quantity(item)
+        if kind == "int-or-string":
+            if isinstance(item, str):
+                return item
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                raise _Malformed(_unmarshal_error(_json_type(item), "int32", struct, go_path))
+            if isinstance(item, float) or not -BOUNDS["int32"] <= item < BOUNDS["int32"]:
+                raise _Malformed(_unmarshal_error(f"number {_digits(item)}", "int32", struct, go_path))
+            return item
+        if not isinstance(item, str):
+            raise _Malformed(_unmarshal_error(_json_type(item), "string", struct, go_path))
+        return _time(item, "microseconds" if kind == "micro-time" else "seconds")
+
+
+def _is_empty(schema: Schema, value: Any) -> bool:
+    """What ``omitempty`` leaves out of the output. An empty struct that is no pointer is written later, if at all."""
+    if value is DROPPED:
+        return True
+    match schema.kind:
+        case "struct" | "list" | "map" | "string" | "bytes":
+            return not value
+        case "bool":
+            return value is False
+        case "int32" | "int64":
+            return bool(value == 0)
+    return False
+
+
+def _unmarshal_error(found: str, go: str, struct: str, go_path: str) -> str:
+    where = f"struct field {struct}.{go_path}" if go_path else "value"
+    return f"json: cannot unmarshal {found} into Go {where} of type {go}"
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    names = {str: "string", dict: "object", list: "array"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "number")
+
+
+def _digits(number: Any) -> str:
+    return number.text if isinstance(number, WrittenNumber) else str(number)
+
+
+def _quantity(item: Any) -> str:
+    if isinstance(item, bool) or not isinstance(item, str | int | float):
+        raise _Malformed(quantity.MALFORMED)
+    try:
+        return quantity.canonical(item if isinstance(item, str) else _digits(item))
+    except quantity.QuantityError as error:
+        raise _Malformed(str(error)) from None
+
+
+def _base64_error(text: str) -> int:
+    """Where Go's decoder stops: the first byte outside the alphabet, else the end of the last whole group."""
+    for index, letter in enumerate(text):
+        if not re.match(r"[A-Za-z0-9+/\r\n]", letter) and not re.fullmatch(r"={1,2}[\r\n]*", text[index:]):
+            return index
+    return len(text) // 4 * 4 if len(text) % 4 else len(text)
+
+
+def _time(text: str, precision: str) -> str:
+    found = TIME.fullmatch(text)
+    if not found:
+        raise _Malformed(_time_error(text))
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _Malformed(f'parsing time "{text}": {_out_of_range(found)} out of range') from None
+    form = "%Y-%m-%dT%H:%M:%S.%fZ" if precision == "microseconds" else "%Y-%m-%dT%H:%M:%SZ"
+    return moment.strftime(form)
+
+
+def _out_of_range(found: re.Match[str]) -> str:
+    month, hour, minute, second = (int(found[index]) for index in (2, 4, 5, 6))
+    limits = [("month", 1 <= month <= 12), ("hour", hour < 24), ("minute", minute < 60), ("second", second < 60)]
+    return next((name for name, is_fine in limits if not is_fine), "day")
+
+
+def _time_error(text: str) -> str:
+    """Go names the rest of the text, and the piece of the layout that it does not fit (time.Parse)."""
+    rest = text
+    for piece in TIME_PIECES:
+        form = r"\d{4}" if piece == "2006" else r"\d\d" if piece.isdigit() else re.escape(piece)
+        found = re.match(form, rest)
+        if not found:
+            break
+        rest = rest[found.end() :]
+    return f'parsing time "{text}" as "{TIME_LAYOUT}": cannot parse "{rest}" as "{piece}"'
+
+
+def _secret(secret: Object) -> None:
+    """What was given as text joins the data (pkg/apis/core/v1/conversion.go)."""
+    texts = secret.pop("stringData", {})
+    if texts:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        secret["data"] = {**secret.get("data", {}), **encoded}
+
+
+def _pod(pod: Object) -> None:
+    """An address and the list that begins with it say the same, whichever of them was given."""
+    status = pod.get("status", {})
+    for one, several in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
+        if status.get(one) and (status.get(several) or [{}])[0].get("ip") != status[one]:
+            status[several] = [{"ip": status[one]}]
+
+
+def _node(node: Object) -> None:
+    spec = node.get("spec", {})
+    if spec.get("podCIDR") and (spec.get("podCIDRs") or [""])[0] != spec["podCIDR"]:
+        spec["podCIDRs"] = [spec["podCIDR"]]
+
+
+CONVERSIONS: dict[str, Callable[[Object], None]] = {"Secret": _secret, "Pod": _pod, "Node": _node}
