@@ -1,0 +1,61 @@
+"""The Kubernetes API over HTTPS: storage, watches, validation, admission, discovery.
+
+May live here: everything between a request and the stored object. A request walks one way: route → authenticate →
+decode → default → admit → validate → store → encode. May not: any decision that a controller, the scheduler or a
+kubelet takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from pocket_cluster.addresses import LOOPBACK
+from pocket_cluster.apiserver.allocation import Allocator
+from pocket_cluster.apiserver.bootstrap import create_first_objects
+from pocket_cluster.apiserver.database import Database
+from pocket_cluster.apiserver.deletion import Deleter
+from pocket_cluster.apiserver.pod_logs import PodLogs
+from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
+from pocket_cluster.apiserver.server import make_application
+from pocket_cluster.apiserver.store import Store
+from pocket_cluster.apiserver.writing import Writer
+from pocket_cluster.home import Home
+
+logger = logging.getLogger("pocket_cluster.apiserver")
+
+# As etcd under a real API server: every five minutes what is older than five minutes is forgotten.
+COMPACTION_SECONDS = 300
+
+
+async def run(home: Home, stop: asyncio.Event) -> None:
+    """Serve the API on the home's port until ``stop`` is set."""
+    store = Store(Database(home.database))
+    writer = Writer(store, Allocator(store))
+    await create_first_objects(writer, home.api_port)
+    logs = PodLogs(store, home.credentials("admin").ca_file, home.kubelet_token)
+    handlers = ResourceHandlers(store, writer, Deleter(store), logs)
+    runner = web.AppRunner(
+        make_application(handlers, home.tokens()), handler_cancellation=True, access_log=None, shutdown_timeout=0.5
+    )
+    await runner.setup()
+    await web.TCPSite(
+        runner, LOOPBACK, home.api_port, ssl_context=home.server_ssl_context(), backlog=1024, reuse_address=True
+    ).start()
+    logger.info("serving at %s", home.server)
+    compaction = asyncio.create_task(_compact_for_ever(store))
+    await stop.wait()
+    compaction.cancel()
+    await runner.cleanup()
+    await logs.close()
+    await store.close()
+
+
+async def _compact_for_ever(store: Store) -> None:
+    before = store.revision
+    while True:
+        await asyncio.sleep(COMPACTION_SECONDS)
+        previous, before = before, store.revision
+        await store.compact(previous)

@@ -1,0 +1,63 @@
+"""Admission as a real API server has it by default, of what this cluster can honour.
+
+NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds and Priority (plugin/pkg/admission).
+"""
+
+from __future__ import annotations
+
+from pocket_cluster.api.objects import Object, name
+from pocket_cluster.api.resources import NAMESPACES
+from pocket_cluster.apiserver import errors
+from pocket_cluster.apiserver.registry import BY_RESOURCE, Kind
+from pocket_cluster.apiserver.store import Store
+
+NAMESPACE_COLLECTION = BY_RESOURCE[NAMESPACES].collection
+# The real API server forbids deleting these (plugin/pkg/admission/namespace/lifecycle).
+IMMORTAL_NAMESPACES = ("default", "kube-system", "kube-public")
+TOLERATION_SECONDS = 300
+UNREACHABLE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def check_namespace(store: Store, kind: Kind, obj: Object) -> None:
+    """NotFound when the object's namespace does not exist, Forbidden when it is being deleted."""
+    if not kind.resource.namespaced:
+        return
+    wanted = obj["metadata"].get("namespace", "")
+    found = store.get(NAMESPACE_COLLECTION, wanted)
+    if found is None:
+        raise errors.not_found(NAMESPACES, wanted)
+    if found.object["metadata"].get("deletionTimestamp"):
+        message = f"namespace {wanted} is being terminated"
+        cause = {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
+        why = f"unable to create new content in namespace {wanted} because it is being terminated"
+        raise errors.forbidden(kind.resource, name(obj), why, [cause])
+
+
+def mutate_new(store: Store, kind: Kind, obj: Object) -> None:
+    """Fill in what admission plugins give a new object."""
+    if kind.resource.kind == "Pod":
+        _complete_pod(obj.setdefault("spec", {}))
+    if kind.resource.kind == "Namespace":
+        obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name(obj)
+
+
+def _complete_pod(spec: Object) -> None:
+    spec.setdefault("serviceAccountName", "default")
+    spec["serviceAccount"] = spec["serviceAccountName"]
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    tolerations = spec.setdefault("tolerations", [])
+    for taint in UNREACHABLE:
+        if not any(_tolerates(toleration, taint) for toleration in tolerations):
+            rule = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS}
+            tolerations.append(rule)
+
+
+def _tolerates(toleration: Object, taint: str) -> bool:
+    return toleration.get("key", taint) == taint and toleration.get("effect", "NoExecute") == "NoExecute"
+
+
+def check_delete(kind: Kind, name: str) -> None:
+    """Forbidden for the namespaces that a cluster cannot be without."""
+    if kind.resource is NAMESPACES and name in IMMORTAL_NAMESPACES:
+        raise errors.forbidden(NAMESPACES, name, "this namespace may not be deleted")

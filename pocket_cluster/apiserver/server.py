@@ -1,0 +1,79 @@
+"""The HTTPS server: who may come in, which handler a request goes to, and how refusals look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from pocket_cluster.apiserver import errors
+from pocket_cluster.apiserver.discovery_handlers import add_discovery_routes
+from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
+from pocket_cluster.apiserver.reviews import add_review_routes
+from pocket_cluster.apiserver.store import encode
+
+logger = logging.getLogger("pocket_cluster.apiserver")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# What needs no token, so that a program can see whether the server lives.
+ANONYMOUS = ("/healthz", "/livez", "/readyz", "/version")
+LARGEST_BODY = 3 * 1024 * 1024  # as the real API server
+
+Users = Mapping[str, tuple[str, list[str]]]
+
+
+def make_application(handlers: ResourceHandlers, users: Users) -> web.Application:
+    """The whole API. ``users`` are the user and groups of each bearer token."""
+    application = web.Application(
+        middlewares=[_refusals_as_status, _authentication(users)], client_max_size=LARGEST_BODY
+    )
+    for path in ("/healthz", "/livez", "/readyz"):
+        application.router.add_get(path, _ok)
+    add_discovery_routes(application)
+    add_review_routes(application)
+    application.router.add_route("*", "/{path:.*}", handlers.handle)
+    return application
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+@web.middleware
+async def _refusals_as_status(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal is a Status object, also those of aiohttp and those that are our own mistakes."""
+    try:
+        return await handler(request)
+    except errors.StatusError as error:
+        return status_response(error)
+    except web.HTTPRequestEntityTooLarge:
+        message = f"limit on request body size is {LARGEST_BODY} bytes"
+        return status_response(errors.StatusError(413, "RequestEntityTooLarge", message))
+    except web.HTTPMethodNotAllowed:
+        return status_response(errors.method_not_allowed())
+    except web.HTTPException:
+        raise
+    except Exception as error:
+        logger.exception("%s %s", request.method, request.path_qs)
+        return status_response(errors.internal(f"Internal error occurred: {type(error).__name__}: {error}"))
+
+
+def status_response(error: errors.StatusError) -> web.Response:
+    response = web.Response(status=error.code, body=encode(error.status()), content_type="application/json")
+    if error.code == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _authentication(users: Users) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    @web.middleware
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = users.get(token.strip()) if scheme == "Bearer" else None
+        if user is None and request.path.rstrip("/") not in ANONYMOUS:
+            raise errors.unauthorized()
+        request["user"] = user or ("system:anonymous", ["system:unauthenticated"])
+        return await handler(request)
+
+    return authenticate

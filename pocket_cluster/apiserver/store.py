@@ -1,0 +1,261 @@
+"""The objects in memory, their writes in groups, and who watches them.
+
+A write is decided on the newest state, given the next revision, committed to the database together with the others
+that wait, and only then published and answered. Reads and watches never touch the database, but for lists of the past.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pocket_cluster.api.objects import Object
+from pocket_cluster.apiserver.database import Database, Revision
+
+# Events that a late watcher can still be given, and how many a watcher may lag behind before it is cut off.
+WINDOW = 20_000
+LONGEST_LAG = 10_000
+
+
+class Expired(Exception):
+    """The revision asked for has been compacted."""
+
+
+class Superseded(Exception):
+    """The object is not at the revision that the write was decided on."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One state of one object. ``encoded`` is its JSON; other representations are kept beside it once made."""
+
+    object: Object
+    revision: int
+    encoded: bytes
+    representations: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """One write as watchers see it. Of a deletion ``entry`` is the last state at the deletion's revision."""
+
+    revision: int
+    collection: str
+    key: str
+    entry: Entry
+    previous: Entry | None
+    deleted: bool
+
+    @property
+    def type(self) -> str:
+        if self.deleted:
+            return "DELETED"
+        return "MODIFIED" if self.previous else "ADDED"
+
+
+class Watcher:
+    """A queue of one collection's events. ``lagging`` tells that some were lost and the watch must end."""
+
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+        self.lagging = False
+        self._events: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        if len(self._events) >= LONGEST_LAG:
+            self.lagging = True
+        else:
+            self._events.append(event)
+        self._arrived.set()
+
+    async def get(self, seconds: float) -> list[Event]:
+        """All events that have arrived, after at most ``seconds``; none when there were none."""
+        if not self._events and not self.lagging:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), seconds)
+            except TimeoutError:
+                return []
+        arrived = list(self._events)
+        self._events.clear()
+        return arrived
+
+
+@dataclass(slots=True)
+class _Write:
+    collection: str
+    key: str
+    expected: int
+    object: Object
+    deletes: bool
+    done: asyncio.Future[Entry]
+
+
+class Store:
+    """All objects of the cluster. Every method but the writes answers at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._objects: dict[str, dict[str, Entry]] = {}
+        self._window: deque[Event] = deque(maxlen=WINDOW)
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._waiting: list[_Write] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "database")
+        self.revision = database.newest()
+        self._forgotten = database.compacted()
+        for revision in database.all_revisions():
+            self._remember(self._replay(revision))
+
+    async def close(self) -> None:
+        if self._writing:
+            await self._writing
+        self._thread.shutdown()
+        self._database.close()
+
+    # --- reading
+
+    def get(self, collection: str, key: str) -> Entry | None:
+        return self._objects.get(collection, {}).get(key)
+
+    def list(self, collection: str) -> Iterator[tuple[str, Entry]]:
+        """All objects of a collection in the order of their keys."""
+        objects = self._objects.get(collection, {})
+        return ((key, objects[key]) for key in sorted(objects))
+
+    async def list_at(self, collection: str, revision: int) -> list[tuple[str, Entry]]:
+        """The collection as it was at a revision; Expired when that is compacted."""
+        if revision < self._forgotten:
+            raise Expired
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._thread, self._database.list_at, collection, revision)
+        return [(row.key, Entry(json.loads(row.value), row.id, row.value)) for row in found]
+
+    # --- watching
+
+    def watch(self, collection: str, after: int | None) -> Watcher:
+        """A watcher that gets every event after a revision (None: from now on); Expired when some are forgotten."""
+        watcher = Watcher(collection)
+        if after is not None:
+            if after < self._oldest_known() - 1 and after < self.revision:
+                raise Expired
+            for event in self._window:
+                if event.revision > after and event.collection == collection:
+                    watcher.put(event)
+        self._watchers.setdefault(collection, set()).add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watchers.get(watcher.collection, set()).discard(watcher)
+
+    def _oldest_known(self) -> int:
+        oldest = self._forgotten + 1
+        if len(self._window) == WINDOW:
+            oldest = max(oldest, self._window[0].revision)
+        return oldest
+
+    # --- writing
+
+    async def write(self, collection: str, key: str, expected: int, obj: Object) -> Entry:
+        """Store the object if it is still at revision ``expected`` (0: does not exist); Superseded otherwise."""
+        return await self._submit(collection, key, expected, obj, deletes=False)
+
+    async def delete(self, collection: str, key: str, expected: int, last: Object) -> Entry:
+        """Delete the object if it is still at ``expected``; ``last`` is what watchers see of it."""
+        return await self._submit(collection, key, expected, last, deletes=True)
+
+    async def _submit(self, collection: str, key: str, expected: int, obj: Object, deletes: bool) -> Entry:
+        loop = asyncio.get_running_loop()
+        write = _Write(collection, key, expected, obj, deletes, loop.create_future())
+        self._waiting.append(write)
+        if self._writing is None or self._writing.done():
+            self._writing = loop.create_task(self._write_groups())
+        # A client that goes away must not take its half-committed write with it.
+        return await asyncio.shield(write.done)
+
+    async def _write_groups(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            events, writes = self._decide(group)
+            if not events:
+                continue
+            rows = [_row(event) for event in events]
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._database.append, rows)
+            except Exception as error:
+                for write in writes:
+                    write.done.set_exception(error)
+                continue
+            self.revision = events[-1].revision
+            for event, write in zip(events, writes, strict=True):
+                self._publish(event)
+                if not write.done.done():
+                    write.done.set_result(event.entry)
+
+    def _decide(self, group: list[_Write]) -> tuple[list[Event], list[_Write]]:
+        """Give each write of the group that is decided on the newest state its revision."""
+        events: list[Event] = []
+        accepted: list[_Write] = []
+        newest: dict[tuple[str, str], Entry | None] = {}
+        revision = self.revision
+        for write in group:
+            place = (write.collection, write.key)
+            current = newest[place] if place in newest else self.get(*place)
+            if (current.revision if current else 0) != write.expected:
+                write.done.set_exception(Superseded())
+                continue
+            revision += 1
+            entry = _entry(write.object, revision)
+            newest[place] = None if write.deletes else entry
+            events.append(Event(revision, write.collection, write.key, entry, current, write.deletes))
+            accepted.append(write)
+        return events, accepted
+
+    def _publish(self, event: Event) -> None:
+        self._remember(event)
+        for watcher in self._watchers.get(event.collection, ()):
+            watcher.put(event)
+
+    def _remember(self, event: Event) -> None:
+        objects = self._objects.setdefault(event.collection, {})
+        if event.deleted:
+            objects.pop(event.key, None)
+        else:
+            objects[event.key] = event.entry
+        self._window.append(event)
+
+    def _replay(self, revision: Revision) -> Event:
+        entry = Entry(json.loads(revision.value), revision.id, revision.value)
+        previous = self.get(revision.collection, revision.key)
+        return Event(revision.id, revision.collection, revision.key, entry, previous, revision.deleted)
+
+    # --- forgetting
+
+    async def compact(self, revision: int) -> None:
+        """Forget the past before ``revision``; lists and watches from before it are then refused."""
+        revision = min(revision, self.revision)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._database.compact, revision)
+        self._forgotten = max(self._forgotten, revision)
+        while self._window and self._window[0].revision <= revision:
+            self._window.popleft()
+
+
+def _entry(obj: Object, revision: int) -> Entry:
+    """The object at its revision; ``metadata.resourceVersion`` is set in it."""
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return Entry(obj, revision, encode(obj))
+
+
+def _row(event: Event) -> Revision:
+    created = event.previous is None
+    return Revision(event.revision, event.collection, event.key, created, event.deleted, event.entry.encoded)
+
+
+def encode(value: object) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

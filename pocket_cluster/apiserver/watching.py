@@ -1,0 +1,179 @@
+"""Watch: what happens to a collection from a revision on, one JSON document a line.
+
+Rules: apiserver, storage/cacher (selectors, bookmarks, initial events) and apimachinery,
+pkg/apis/meta/internalversion/validation (which parameters go together).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+
+from pocket_cluster.api.objects import Object
+from pocket_cluster.apiserver import errors, table
+from pocket_cluster.apiserver.registry import Kind
+from pocket_cluster.apiserver.request import Accept, Selection, Target, flag, number, parse_selection
+from pocket_cluster.apiserver.store import Entry, Event, Expired, Store, Watcher, encode
+
+BOOKMARK_SECONDS = 60.0
+# Without timeoutSeconds a watch lasts between this and twice this (--min-request-timeout of the real server).
+SHORTEST_WATCH_SECONDS = 1800
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How this client wants its events."""
+
+    kind: Kind
+    accept: Accept
+    include: str
+
+
+@dataclass(slots=True)
+class _Watch:
+    store: Store
+    target: Target
+    selection: Selection
+    watcher: Watcher
+    form: _Form
+    bookmarks: bool
+    seconds: float
+    first_table: bool = True
+
+    def selects(self, entry: Entry | None, key: str) -> bool:
+        if entry is None or (self.target.namespace and not key.startswith(f"{self.target.namespace}/")):
+            return False
+        return self.selection.matches(entry.object)
+
+
+async def watch(
+    store: Store, target: Target, accept: Accept, query: Mapping[str, str]
+) -> AsyncIterator[bytes]:
+    """Start watching; the iterator gives encoded events until the time is up or the client lags too far behind.
+
+    Raises StatusError before the first event for parameters that do not fit and for revisions that are gone.
+    """
+    selection = parse_selection(target.kind, query, target.name)
+    initial, revision = _check(store, query)
+    try:
+        watcher = store.watch(target.kind.collection, None if initial else revision)
+    except Expired:
+        raise errors.expired(f"too old resource version: {revision} ({store.revision})") from None
+    seconds = number(query, "timeoutSeconds") or SHORTEST_WATCH_SECONDS * (1 + random.random())
+    form = _Form(target.kind, accept, query.get("includeObject") or "Metadata")
+    bookmarks = flag(query, "allowWatchBookmarks")
+    state = _Watch(store, target, selection, watcher, form, bookmarks, seconds)
+    first = list(_initial_events(state, flag(query, "sendInitialEvents"))) if initial else []
+    return _stream(state, first)
+
+
+def _check(store: Store, query: Mapping[str, str]) -> tuple[bool, int]:
+    """Whether the watch begins with the present state, and else after which revision."""
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    asked = query.get("sendInitialEvents")
+    problem = ""
+    if asked is None and match:
+        problem = "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    elif asked is not None and match != "NotOlderThan":
+        problem = "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    if problem:
+        raise errors.StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {problem}')
+    revision = number(query, "resourceVersion")
+    if asked is not None:
+        return flag(query, "sendInitialEvents"), revision or store.revision
+    return version in ("", "0"), revision
+
+
+def _initial_events(state: _Watch, mark_end: bool) -> Iterator[bytes]:
+    for key, entry in state.store.list(state.target.kind.collection):
+        if state.selects(entry, key):
+            yield _encode_event(state, "ADDED", entry)
+    if mark_end:
+        yield _bookmark(state, {INITIAL_EVENTS_END: "true"})
+
+
+async def _stream(state: _Watch, first: list[bytes]) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    end, next_bookmark = loop.time() + state.seconds, loop.time() + BOOKMARK_SECONDS
+    try:
+        if first:
+            yield b"".join(first)
+        while (now := loop.time()) < end and not state.watcher.lagging:
+            events = await state.watcher.get(min(end, next_bookmark) - now)
+            encoded = b"".join(filter(None, (_for_watcher(state, event) for event in events)))
+            if loop.time() >= next_bookmark:
+                next_bookmark += BOOKMARK_SECONDS
+                encoded += _bookmark(state, {}) if state.bookmarks else b""
+            if encoded:
+                yield encoded
+    finally:
+        state.store.unwatch(state.watcher)
+
+
+def _for_watcher(state: _Watch, event: Event) -> bytes:
+    """The event as this watcher's selectors see it: an object may enter or leave them."""
+    is_in = not event.deleted and state.selects(event.entry, event.key)
+    was_in = state.selects(event.previous, event.key)
+    if is_in:
+        return _encode_event(state, "MODIFIED" if was_in else "ADDED", event.entry)
+    if was_in:
+        return _encode_event(state, "DELETED", event.entry if event.deleted else _leaving(event))
+    return b""
+
+
+def _leaving(event: Event) -> Entry:
+    """The last state that the selectors matched, at the revision at which they no longer do."""
+    assert event.previous is not None
+    last = event.previous.object
+    shown = {**last, "metadata": {**last["metadata"], "resourceVersion": str(event.revision)}}
+    return Entry(shown, event.revision, encode(shown))
+
+
+def _encode_event(state: _Watch, kind: str, entry: Entry) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), _represent(state, entry))
+
+
+def _represent(state: _Watch, entry: Entry) -> bytes:
+    form = state.form
+    if form.accept.form == "table":
+        return _table_row(state, entry)
+    if form.accept.form == "metadata":
+        return encode(_metadata_head(form.accept) | {"metadata": entry.object["metadata"]})
+    return entry.encoded
+
+
+def _table_row(state: _Watch, entry: Entry) -> bytes:
+    """A Table of one row; only the first has column definitions (apiserver, endpoints/handlers/response.go)."""
+    with_columns, state.first_table = state.first_table, False
+    form = state.form
+    metadata = {"resourceVersion": str(entry.revision)}
+    rendered = table.render(
+        form.kind.resource,
+        [entry.object],
+        include_object=form.include,
+        with_columns=with_columns,
+        list_metadata=metadata,
+    )
+    return encode(rendered | {"apiVersion": f"meta.k8s.io/{form.accept.version}"})
+
+
+def _metadata_head(accept: Accept) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{accept.version}"}
+
+
+def _bookmark(state: _Watch, annotations: Mapping[str, str]) -> bytes:
+    metadata: Object = {"resourceVersion": str(state.store.revision)}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    resource = state.form.kind.resource
+    shown: Object = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": metadata}
+    if state.form.accept.form == "table":
+        row = {"cells": [], "object": _metadata_head(state.form.accept) | {"metadata": metadata}}
+        head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{state.form.accept.version}"}
+        shown = head | {"metadata": {"resourceVersion": str(state.store.revision)}, "rows": [row]}
+    elif state.form.accept.form == "metadata":
+        shown = _metadata_head(state.form.accept) | {"metadata": metadata}
+    return encode({"type": "BOOKMARK", "object": shown}) + b"\n"

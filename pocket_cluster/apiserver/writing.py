@@ -1,0 +1,258 @@
+"""Create, update and patch: decode → default → admit → validate → store, and again when somebody else was faster.
+
+The order and the refusals are those of apiserver, registry/generic/registry/store.go and endpoints/handlers.
+"""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pocket_cluster.api.objects import Object, name, now, random_suffix
+from pocket_cluster.apiserver import admission, errors, managed_fields, patch, schema
+from pocket_cluster.apiserver.allocation import Allocator
+from pocket_cluster.apiserver.registry import Kind
+from pocket_cluster.apiserver.request import Target, WriteOptions
+from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
+
+TRIES = 100
+LONGEST_GENERATED_BASE = 58
+APPLY = "application/apply-patch+yaml"
+# What differs between two objects that say the same: no reason to write.
+BOOKKEEPING = ("managedFields", "resourceVersion", "generation")
+
+
+@dataclass(slots=True)
+class Body:
+    """A request's body as plain values. ``duplicates`` are the paths given twice."""
+
+    data: Any
+    content_type: str
+    duplicates: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Writes objects. ``warnings`` of one request go out as Warning headers."""
+
+    store: Store
+    allocator: Allocator
+
+    async def create(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
+        """Create the object in the body; AlreadyExists, Invalid, BadRequest or Forbidden when that cannot be."""
+        resource = target.kind.resource
+        obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
+        warnings += notes
+        self._place(target, obj)
+        return await self.create_object(target.kind, obj, options)
+
+    async def create_object(self, kind: Kind, obj: Object, options: WriteOptions) -> Entry:
+        """Create a decoded object."""
+        resource = kind.resource
+        admission.check_namespace(self.store, kind, obj)
+        _name(obj)
+        metadata = obj["metadata"]
+        for leftover in ("resourceVersion", "selfLink"):
+            metadata.pop(leftover, None)
+        schema.set_defaults(resource, obj)
+        admission.mutate_new(self.store, kind, obj)
+        schema.prepare_for_create(resource, obj)
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        if not managed_fields.has_managed_fields(metadata):
+            managed_fields.update_managed_fields(resource, obj, None, options.manager, "Update", "", now())
+        self._must_be_valid(kind, obj, schema.validate(resource, obj))
+        return await self._store_new(kind, obj, options)
+
+    async def _store_new(self, kind: Kind, obj: Object, options: WriteOptions) -> Entry:
+        key = kind.key(obj["metadata"].get("namespace"), name(obj))
+        if self.store.get(kind.collection, key):
+            raise errors.already_exists(kind.resource, name(obj))
+        with self.allocator.reserve(kind, obj, None):
+            if options.dry_run:
+                return Entry(obj, 0, encode(obj))
+            try:
+                return await self.store.write(kind.collection, key, 0, obj)
+            except Superseded:
+                raise errors.already_exists(kind.resource, name(obj)) from None
+
+    def _place(self, target: Target, obj: Object) -> None:
+        """Put the object where the path says; BadRequest when it says otherwise itself."""
+        metadata = obj.setdefault("metadata", {})
+        if target.kind.resource.namespaced:
+            namespace = metadata.setdefault("namespace", target.namespace)
+            if namespace != target.namespace:
+                raise errors.bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+        elif metadata.pop("namespace", None):
+            raise errors.bad_request("namespace is not allowed on this type")
+
+    def _must_be_valid(self, kind: Kind, obj: Object, problems: list[schema.FieldError]) -> None:
+        if problems:
+            raise errors.invalid(kind.resource, name(obj), problems)
+
+    # --- update
+
+    async def update(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
+        """Replace the object by the one in the body."""
+        resource = target.kind.resource
+        obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
+        warnings += notes
+        self._place(target, obj)
+        if name(obj) != target.name:
+            given, expected = name(obj), target.name
+            if not given:
+                raise errors.bad_request("name must be provided")
+            raise errors.bad_request(
+                f"the name of the object ({given}) does not match the name on the URL ({expected})"
+            )
+        current = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
+        if current is None and target.kind.put_creates and not target.subresource:
+            return await self.create_object(target.kind, obj, options)
+        return await self.change(target, lambda _: copy.deepcopy(obj), options)
+
+    async def patch(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
+        """Change the object as the patch in the body says; server-side apply may create it."""
+        if body.content_type == APPLY:
+            return await self._apply(target, body, options, warnings)
+        notes: list[str] = []
+
+        def patched(current: Object) -> Object:
+            changed = patch.apply_patch(target.kind.resource, current, body.data, body.content_type)
+            obj, found = schema.decode(target.kind.resource, changed, options.strictness)
+            notes[:] = found
+            self._must_stay(target, obj)
+            return obj
+
+        entry = await self.change(target, patched, options)
+        warnings += notes
+        return entry
+
+    async def _apply(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
+        resource = target.kind.resource
+        applied, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
+        warnings += notes
+        self._place(target, applied)
+        self._must_stay(target, applied)
+        key = target.kind.key(target.namespace, target.name or "")
+
+        def merged(current: Object | None) -> Object:
+            return managed_fields.server_side_apply(
+                resource, current, applied, options.manager, options.force, now(), target.subresource or ""
+            )
+
+        if self.store.get(target.kind.collection, key) is None:
+            return await self.create_object(target.kind, merged(None), options)
+        return await self.change(target, merged, options, operation="Apply")
+
+    def _must_stay(self, target: Target, obj: Object) -> None:
+        if name(obj) != target.name:
+            raise errors.bad_request(
+                f"the name of the object ({name(obj)}) does not match the name on the URL ({target.name})"
+            )
+
+    async def change(
+        self,
+        target: Target,
+        changed: Callable[[Object], Object],
+        options: WriteOptions,
+        operation: str = "Update",
+    ) -> Entry:
+        """Store what ``changed`` makes of a copy of the newest state; tried again when somebody else was faster."""
+        kind = target.kind
+        key = kind.key(target.namespace, target.name or "")
+        for _ in range(TRIES):
+            current = self.store.get(kind.collection, key)
+            if current is None:
+                raise errors.not_found(kind.resource, target.name or "")
+            new = changed(copy.deepcopy(current.object))
+            self._check_preconditions(target, new, current.object)
+            self._complete(target, new, current.object, options, operation)
+            if _says_the_same(new, current.object):
+                return current
+            try:
+                return await self._store_changed(kind, key, new, current, options)
+            except Superseded:
+                continue
+        raise errors.modified(kind.resource, target.name or "")
+
+    async def change_unchecked(
+        self, target: Target, changed: Callable[[Object], Object], options: WriteOptions
+    ) -> Entry:
+        """Store what ``changed`` makes of the object where the rules for users do not hold (binding, finalizing)."""
+        kind = target.kind
+        key = kind.key(target.namespace, target.name or "")
+        for _ in range(TRIES):
+            current = self.store.get(kind.collection, key)
+            if current is None:
+                raise errors.not_found(kind.resource, target.name or "")
+            new = changed(copy.deepcopy(current.object))
+            try:
+                return await self._store_changed(kind, key, new, current, options)
+            except Superseded:
+                continue
+        raise errors.modified(kind.resource, target.name or "")
+
+    def _check_preconditions(self, target: Target, new: Object, old: Object) -> None:
+        for identity, word in (("uid", "UID"), ("resourceVersion", "")):
+            asked, found = new["metadata"].get(identity), old["metadata"][identity]
+            if not asked or asked == found:
+                continue
+            if identity == "resourceVersion":
+                raise errors.modified(target.kind.resource, target.name or "")
+            why = f"Precondition failed: {word} in precondition: {asked}, {word} in object meta: {found}"
+            raise errors.conflict(target.kind.resource, target.name or "", why)
+
+    def _complete(
+        self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str
+    ) -> None:
+        """Defaults, what may not change, whose fields they are, and whether it is all allowed."""
+        resource, part = target.kind.resource, target.subresource or ""
+        schema.set_defaults(resource, new)
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        schema.prepare_for_update(resource, new, old, part)
+        if operation == "Update":
+            managed_fields.update_managed_fields(resource, new, old, options.manager, operation, part, now())
+        problems = schema.validate_update(resource, new, old, part)
+        self._must_be_valid(target.kind, new, problems)
+
+    async def _store_changed(
+        self, kind: Kind, key: str, new: Object, current: Entry, options: WriteOptions
+    ) -> Entry:
+        with self.allocator.reserve(kind, new, current.object):
+            if options.dry_run:
+                return Entry(new, current.revision, encode(new))
+            if _is_released(new):
+                return await self.store.delete(kind.collection, key, current.revision, new)
+            return await self.store.write(kind.collection, key, current.revision, new)
+
+
+def _name(obj: Object) -> None:
+    """Give a name to an object that asks for a generated one (apiserver, storage/names/generate.go)."""
+    metadata = obj["metadata"]
+    base = metadata.get("generateName", "")
+    if not metadata.get("name") and base:
+        metadata["name"] = base[:LONGEST_GENERATED_BASE] + random_suffix()
+
+
+def _says_the_same(new: Object, old: Object) -> bool:
+    """Whether the two differ in bookkeeping at most: then nothing is written."""
+    if any(new.get(part) != old.get(part) for part in {*new, *old} - {"metadata"}):
+        return False
+    metadata = [
+        {field: value for field, value in each["metadata"].items() if field not in BOOKKEEPING} for each in (new, old)
+    ]
+    return metadata[0] == metadata[1]
+
+
+def _is_released(obj: Object) -> bool:
+    """Whether a deletion waited only for the finalizers that this write removed."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if obj["kind"] == "Namespace" and (obj.get("spec") or {}).get("finalizers"):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
