@@ -1,8 +1,8 @@
 """What the API knows of its kinds: how they are decoded, filled in, prepared, validated and described.
 
 Pure functions of plain dictionaries, without any I/O but reading the published definitions once. A request takes them
-in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_create`` or ``prepare_for_update``, ``validate``
-or ``validate_update``. Nothing here knows of storage, of HTTP or of who asks.
+in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_create`` or ``prepare_for_update``,
+``validate`` or ``validate_update``. Nothing here knows of storage, of HTTP or of who asks.
 """
 
 from pocket_cluster.apiserver.schema.body import DecodeError, parse_body

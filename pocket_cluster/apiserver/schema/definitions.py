@@ -3,7 +3,8 @@
 ``kubernetes-validate`` ships them as ``_definitions.json``. What they do not say, but what decoding and encoding
 depend on, stands in ``go_types.json``: the name of a field's Go type where it differs from what the schema implies,
 ``*`` for a pointer (which keeps a zero that was given), ``!`` for a field that is written although empty and not
-required, ``?`` for one that is left out although required (k8s.io/api and k8s.io/apimachinery at v0.36.3, the struct tags in types.go).
+required, ``?`` for one that is left out although required (k8s.io/api and k8s.io/apimachinery at v0.36.3,
+the struct tags in types.go).
 """
 
 from __future__ import annotations

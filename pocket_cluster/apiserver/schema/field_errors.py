@@ -108,5 +108,9 @@ def go_string(text: str) -> str:
 def go_value(value: Any) -> str:
     if isinstance(value, str):
         return go_string(value)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return escape_html(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def escape_html(text: str) -> str:
+    """JSON text with the escapes that Go adds."""
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pocket_cluster.api.objects import Object
+from pocket_cluster.api.objects import Object, now
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.definitions import definition_for
 from pocket_cluster.apiserver.schema.quality_of_service import quality_of_service
@@ -38,6 +38,7 @@ def prepare_for_create(resource: Resource, obj: Object) -> None:
     preparing = CREATING.get(resource.kind)
     if preparing:
         preparing(obj)
+    _drop_disabled_fields(obj)
 
 
 def prepare_for_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
@@ -55,9 +56,21 @@ def prepare_for_update(resource: Resource, new: Object, old: Object, subresource
         return
     if "status" in definition_for(resource).fields:
         _keep(new, old, ("status",))
+    _drop_disabled_fields(new)
     preparing = UPDATING.get(resource.kind)
     if preparing:
         preparing(new, old)
+
+
+def _drop_disabled_fields(obj: Object) -> None:
+    """Fields of pods that belong to features which are off by default (pkg/api/pod/util.go)."""
+    spec = obj.get("spec") or {}
+    pod_spec = (spec.get("template") or {}).get("spec") or spec
+    pod_spec.pop("schedulingGroup", None)
+    for container in [*(pod_spec.get("containers") or []), *(pod_spec.get("initContainers") or [])]:
+        lifecycle = container.get("lifecycle") or {}
+        if lifecycle.pop("stopSignal", None) and not lifecycle:
+            container.pop("lifecycle")
 
 
 def _prepare_status(resource: Resource, new: Object, old: Object) -> None:
@@ -94,7 +107,7 @@ def _create_pod(pod: Object) -> None:
     if spec.get("schedulingGates"):
         gated = "Scheduling is blocked due to non-empty scheduling gates"
         condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": gated}
-        pod["status"]["conditions"] = [{**condition, "lastProbeTime": None, "lastTransitionTime": None}]
+        pod["status"]["conditions"] = [{**condition, "lastProbeTime": None, "lastTransitionTime": now()}]
 
 
 def _create_namespace(namespace: Object) -> None:
@@ -107,8 +120,12 @@ def _create_service(service: Object) -> None:
     spec = service.setdefault("spec", {})
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    if spec.get("type") == "ExternalName":
-        return
+    if spec.get("type") != "ExternalName":
+        _set_families(spec)
+
+
+def _set_families(spec: Object) -> None:
+    """This cluster has IPv4 alone; a headless Service without selector names both families (initIPFamilyFields)."""
     is_headless_without_selector = spec.get("clusterIP") == "None" and not spec.get("selector")
     if not spec.get("ipFamilyPolicy"):
         spec["ipFamilyPolicy"] = "RequireDualStack" if is_headless_without_selector else "SingleStack"
@@ -176,11 +193,11 @@ def _update_service(new: Object, old: Object) -> None:
 
 def _normalize_cluster_ips(spec: Object, before: Object) -> None:
     """clusterIP is clusterIPs[0]: a client that knows only one of them changes both (NormalizeClusterIPs)."""
-    primary, several = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
-    had, had_several = before.get("clusterIP", ""), before.get("clusterIPs") or []
-    if not primary and not several and _needs_cluster_ip(spec) and _needs_cluster_ip(before):
-        _copy(spec, before, "clusterIP", "clusterIPs")
-    elif primary != had and several == had_several:
+    _patch_allocated_values(spec, before)
+    primary, had = spec.get("clusterIP", ""), before.get("clusterIP", "")
+    if primary == had and not spec.get("clusterIPs"):
+        _copy(spec, before, "clusterIPs")
+    elif primary != had and not (spec.get("clusterIPs") and spec["clusterIPs"] != before.get("clusterIPs")):
         spec["clusterIPs"] = [primary] if primary else []
     if not spec.get("clusterIPs"):
         _drop(spec, "clusterIPs")
@@ -188,18 +205,20 @@ def _normalize_cluster_ips(spec: Object, before: Object) -> None:
         for field in ("ipFamilies", "ipFamilyPolicy"):
             if not spec.get(field):
                 _copy(spec, before, field)
-        _keep_node_ports(spec, before)
+        _set_families(spec)
 
 
-def _keep_node_ports(spec: Object, before: Object) -> None:
-    """A port that stays keeps its node port when the request names none (patchAllocatedValues)."""
+def _patch_allocated_values(spec: Object, before: Object) -> None:
+    """What was allocated and is not named in the request stays; node ports by the port's name."""
+    if not spec.get("clusterIP") and _needs_cluster_ip(spec) and _needs_cluster_ip(before):
+        _copy(spec, before, "clusterIP")
     if not (_needs_node_ports(spec) and _needs_node_ports(before)):
         return
-    known = {(port.get("port"), port.get("protocol")): port.get("nodePort") for port in before.get("ports") or []}
-    taken = {port.get("nodePort") for port in spec.get("ports") or []}
+    known = {port.get("name", ""): port.get("nodePort") for port in before.get("ports") or []}
+    used = {port.get("nodePort") for port in spec.get("ports") or []}
     for port in spec.get("ports") or []:
-        number = known.get((port.get("port"), port.get("protocol")))
-        if not port.get("nodePort") and number and number not in taken:
+        number = known.get(port.get("name", ""))
+        if not port.get("nodePort") and number and number not in used:
             port["nodePort"] = number
 
 

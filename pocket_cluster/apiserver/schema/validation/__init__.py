@@ -84,8 +84,18 @@ def validate(resource: Resource, obj: Object) -> Errors:
 def validate_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> Errors:
     """What is wrong with changing ``old`` to ``new``; ``subresource`` is ``""`` or ``"status"``."""
     rules = RULES.get((resource.group, resource.kind))
+    errors = _validate_common(resource, new, old)
     if rules is None:
-        return validate_metadata_update(new["metadata"], old["metadata"])
+        return errors + validate_metadata_update(new["metadata"], old["metadata"])
     if subresource == "status":
-        return (rules.status or _status_like_metadata)(new, old)
-    return rules.update(new, old)
+        return errors + (rules.status or _status_like_metadata)(new, old)
+    return errors + rules.update(new, old)
+
+
+def _validate_common(resource: Resource, new: Object, old: Object) -> Errors:
+    """Every update is judged by these first, and by its kind's own rules after (apiserver, registry/rest/update.go).
+
+    So a broken label is named several times over; clients show each sentence once.
+    """
+    errors = validate_metadata(new["metadata"], resource.namespaced, formats.path_segment)
+    return errors + validate_metadata_update(new["metadata"], old["metadata"])

@@ -34,7 +34,7 @@ def validate_config_map(config_map: Object) -> Errors:
     for key in binary:
         errors += invalid_all(f"binaryData[{key}]", key, formats.config_key(key))
     size = sum(len(value.encode()) for value in data.values()) + sum(_size(value) for value in binary.values())
-    return [*errors, too_long("", MAXIMUM_BYTES)] if size > MAXIMUM_BYTES else errors
+    return [*errors, too_long("[]", MAXIMUM_BYTES)] if size > MAXIMUM_BYTES else errors
 
 
 def validate_config_map_update(new: Object, old: Object) -> Errors:

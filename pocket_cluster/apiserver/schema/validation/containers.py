@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver.schema.field_errors import (
@@ -19,6 +18,7 @@ from pocket_cluster.apiserver.schema.field_errors import (
 from pocket_cluster.apiserver.schema.validation import environment, formats, probes
 from pocket_cluster.apiserver.schema.validation.amounts import validate_resources
 from pocket_cluster.apiserver.schema.validation.paths import descending_path
+from pocket_cluster.apiserver.schema.validation.security import validate_container_security
 from pocket_cluster.apiserver.schema.validation.services import protocol
 
 Volumes = Mapping[str, Object]
@@ -28,7 +28,9 @@ RESTART_POLICIES = ("Always", "Never", "OnFailure")
 PROBED = ("livenessProbe", "readinessProbe", "startupProbe")
 NOT_FOR_INIT = "may not be set for init containers without restartPolicy=Always"
 PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
-MAXIMUM_ID = 2**31 - 1
+READ_ONLY = ("Disabled", "Enabled", "IfPossible")
+RESIZED = ("cpu", "memory")
+RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 
 
 def validate_containers(spec: Object, volumes: Volumes, path: str) -> Errors:
@@ -40,7 +42,7 @@ def validate_containers(spec: Object, volumes: Volumes, path: str) -> Errors:
     names: set[str] = set()
     for index, container in enumerate(containers):
         place = f"{path}[{index}]"
-        errors += validate_common(container, volumes, place)
+        errors += validate_common(container, volumes, spec.get("restartPolicy", ""), place)
         if container.get("name", "") in names:
             errors.append(duplicate(f"{place}.name", container.get("name", "")))
         names.add(container.get("name", ""))
@@ -54,7 +56,7 @@ def validate_init_containers(spec: Object, volumes: Volumes, path: str) -> Error
     errors: Errors = []
     for index, container in enumerate(spec.get("initContainers") or []):
         place, name = f"{path}[{index}]", container.get("name", "")
-        errors += validate_common(container, volumes, place)
+        errors += validate_common(container, volumes, spec.get("restartPolicy", ""), place)
         errors += _restart_policy(container, place)
         if name in names:
             errors.append(duplicate(f"{place}.name", name))
@@ -68,7 +70,7 @@ def validate_init_containers(spec: Object, volumes: Volumes, path: str) -> Error
     return errors
 
 
-def validate_common(container: Object, volumes: Volumes, path: str) -> Errors:
+def validate_common(container: Object, volumes: Volumes, restart_policy: str, path: str) -> Errors:
     """What holds for every kind of container."""
     name = container.get("name", "")
     errors = invalid_all(f"{path}.name", name, formats.dns_label(name)) if name else [required(f"{path}.name")]
@@ -82,7 +84,8 @@ def validate_common(container: Object, volumes: Volumes, path: str) -> Errors:
     errors += _devices(container, volumes, f"{path}.volumeDevices")
     errors += _one_of(container, "imagePullPolicy", PULL_POLICIES, path)
     errors += validate_resources(container.get("resources") or {}, f"{path}.resources")
-    return errors + _security_context(container.get("securityContext") or {}, f"{path}.securityContext")
+    errors += _resize_policy(container.get("resizePolicy") or [], restart_policy, f"{path}.resizePolicy")
+    return errors + validate_container_security(container.get("securityContext") or {}, f"{path}.securityContext")
 
 
 def _one_of(container: Object, field: str, supported: tuple[str, ...], path: str) -> Errors:
@@ -94,7 +97,7 @@ def _one_of(container: Object, field: str, supported: tuple[str, ...], path: str
 
 def _lifecycle_and_probes(container: Object, spec: Object, path: str) -> Errors:
     grace = spec.get("terminationGracePeriodSeconds")
-    errors = probes.validate_lifecycle(container.get("lifecycle") or {}, grace, spec, f"{path}.lifecycle")
+    errors = probes.validate_lifecycle(container.get("lifecycle") or {}, grace, f"{path}.lifecycle")
     for kind in PROBED:
         if container.get(kind) is not None:
             errors += probes.validate_probe(container[kind], kind, grace, f"{path}.{kind}")
@@ -180,6 +183,41 @@ def _mount_options(mount: Object, place: str, path: str) -> Errors:
     propagation = mount.get("mountPropagation")
     if propagation is not None and propagation not in PROPAGATIONS:
         errors.append(not_supported(f"{path}.mountPropagation", propagation, PROPAGATIONS))
+    if propagation == "Bidirectional":
+        text = "Bidirectional mount propagation is available only to privileged containers"
+        errors.append(forbidden(f"{path}.mountPropagation", text))
+    return errors + _recursive_read_only(mount, f"{path}.recursiveReadOnly")
+
+
+def _recursive_read_only(mount: Object, path: str) -> Errors:
+    wanted = mount.get("recursiveReadOnly")
+    if wanted is None or wanted == "Disabled":
+        return []
+    if wanted not in READ_ONLY:
+        return [not_supported(path, wanted, READ_ONLY)]
+    errors: Errors = []
+    if not mount.get("readOnly"):
+        errors.append(forbidden(path, "may only be specified when readOnly is true"))
+    if mount.get("mountPropagation") not in (None, "None"):
+        errors.append(forbidden(path, "may only be specified when mountPropagation is None or not specified"))
+    return errors
+
+
+def _resize_policy(policies: list[Object], pod_policy: str, path: str) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for index, policy in enumerate(policies):
+        name, restart = policy.get("resourceName", ""), policy.get("restartPolicy", "")
+        if name in seen:
+            errors.append(duplicate(f"{path}[{index}]", name))
+        seen.add(name)
+        for value, supported in ((name, RESIZED), (restart, RESIZE_POLICIES)):
+            if not value:
+                errors.append(required(path))
+            elif value not in supported:
+                errors.append(not_supported(path, value, supported))
+        if pod_policy == "Never" and restart != "NotRequired":
+            errors.append(invalid(path, restart, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
     return errors
 
 
@@ -196,21 +234,4 @@ def _devices(container: Object, volumes: Volumes, path: str) -> Errors:
             errors.append(not_found(f"{place}.name", name))
         if not target:
             errors.append(required(f"{place}.devicePath"))
-    return errors
-
-
-def ids(context: Object, fields: tuple[str, ...], path: str) -> Errors:
-    errors: Errors = []
-    for field in fields:
-        value: Any = context.get(field)
-        if value is not None and not 0 <= value <= MAXIMUM_ID:
-            errors.append(invalid(f"{path}.{field}", value, formats.between(0, MAXIMUM_ID)))
-    return errors
-
-
-def _security_context(context: Object, path: str) -> Errors:
-    errors = ids(context, ("runAsUser", "runAsGroup"), path)
-    if context.get("allowPrivilegeEscalation") is False and context.get("privileged"):
-        text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-        errors.append(invalid(path, context, text))
     return errors

@@ -13,7 +13,6 @@ Check = Callable[[str], list[str]]
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + r")*"
-RFC_1035_LABEL = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 LABEL_KEY = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE = f"({LABEL_KEY})?"
 CONFIG_KEY = r"[-._a-zA-Z0-9]+"
@@ -27,10 +26,6 @@ LABEL_TEXT = (
 SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
     "and must start and end with an alphanumeric character"
-)
-RFC_1035_TEXT = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', "
-    "start with an alphabetic character, and end with an alphanumeric character"
 )
 LABEL_KEY_TEXT = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
@@ -51,8 +46,8 @@ def regex_error(text: str, pattern: str, *examples: str) -> str:
     return f"{text} (e.g. {shown}regex used for validation is '{pattern}')"
 
 
-def maximum_length(length: int) -> str:
-    return f"must be no more than {length} characters"
+def maximum_length(length: int, unit: str = "characters") -> str:
+    return f"must be no more than {length} {unit}"
 
 
 def between(low: int, high: int) -> str:
@@ -71,18 +66,18 @@ def dns_label(value: str) -> list[str]:
     return errors
 
 
-def dns_subdomain(value: str) -> list[str]:
-    errors = [maximum_length(253)] if len(value) > 253 else []
+def dns_subdomain(value: str, unit: str = "characters") -> list[str]:
+    errors = [maximum_length(253, unit)] if len(value) > 253 else []
     if not _fits(SUBDOMAIN, value):
         errors.append(regex_error(SUBDOMAIN_TEXT, SUBDOMAIN, "example.com"))
     return errors
 
 
-def rfc_1035_label(value: str) -> list[str]:
-    errors = [maximum_length(63)] if len(value) > 63 else []
-    if not _fits(RFC_1035_LABEL, value):
-        errors.append(regex_error(RFC_1035_TEXT, RFC_1035_LABEL, "my-name", "abc-123"))
-    return errors
+def path_segment(value: str) -> list[str]:
+    """Whether a name can stand in a URL's path (apimachinery, pkg/api/validation/path)."""
+    if value in (".", ".."):
+        return [f"may not be '{value}'"]
+    return [f"may not contain '{letter}'" for letter in "/%" if letter in value]
 
 
 def label_key(value: str) -> list[str]:
@@ -93,18 +88,18 @@ def label_key(value: str) -> list[str]:
         return [f"a valid label key {text} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
     errors, name = [], parts[-1]
     if len(parts) == 2:
-        errors = [f"prefix part {each}" for each in (dns_subdomain(parts[0]) if parts[0] else [EMPTY])]
+        errors = [f"prefix part {each}" for each in (dns_subdomain(parts[0], "bytes") if parts[0] else [EMPTY])]
     if not name:
         errors.append(f"name part {EMPTY}")
     elif len(name) > 63:
-        errors.append(f"name part {maximum_length(63)}")
+        errors.append(f"name part {maximum_length(63, 'bytes')}")
     if not _fits(LABEL_KEY, name):
         errors.append(f"name part {text}")
     return errors
 
 
 def label_value(value: str) -> list[str]:
-    errors = [maximum_length(63)] if len(value) > 63 else []
+    errors = [maximum_length(63, "bytes")] if len(value) > 63 else []
     if not _fits(LABEL_VALUE, value):
         errors.append(regex_error(LABEL_VALUE_TEXT, LABEL_VALUE, "MyValue", "my_value", "12345"))
     return errors

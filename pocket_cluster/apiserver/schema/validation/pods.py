@@ -15,8 +15,8 @@ from pocket_cluster.apiserver.schema.field_errors import (
     required,
 )
 from pocket_cluster.apiserver.schema.validation import formats
-from pocket_cluster.apiserver.schema.validation.containers import ids, validate_containers, validate_init_containers
-from pocket_cluster.apiserver.schema.validation.differences import difference
+from pocket_cluster.apiserver.schema.validation.containers import validate_containers, validate_init_containers
+from pocket_cluster.apiserver.schema.validation.differences import pod_spec_difference
 from pocket_cluster.apiserver.schema.validation.metadata import (
     immutable,
     validate_labels,
@@ -29,6 +29,7 @@ from pocket_cluster.apiserver.schema.validation.scheduling import (
     validate_spread,
     validate_tolerations,
 )
+from pocket_cluster.apiserver.schema.validation.security import validate_pod_security
 from pocket_cluster.apiserver.schema.validation.volumes import validate_volumes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -75,7 +76,7 @@ def validate_pod_spec(spec: Object, path: str, is_pod: bool = False) -> Errors:
     errors += _one_of(spec, "restartPolicy", RESTART_POLICIES, path)
     errors += _one_of(spec, "dnsPolicy", DNS_POLICIES, path)
     errors += validate_labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
-    errors += _security_context(spec.get("securityContext") or {}, f"{path}.securityContext")
+    errors += validate_pod_security(spec.get("securityContext") or {}, f"{path}.securityContext")
     errors += validate_affinity(spec.get("affinity") or {}, f"{path}.affinity")
     errors += _dns(spec, f"{path}.dnsConfig")
     for index, gate in enumerate(spec.get("readinessGates") or []):
@@ -104,18 +105,6 @@ def _host_network_ports(spec: Object, is_pod: bool, path: str) -> Errors:
             if (is_pod or host) and host != own:
                 text = "must match `containerPort` when `hostNetwork` is true"
                 errors.append(invalid(f"{path}[{index}].ports[{number}].hostPort", host, text))
-    return errors
-
-
-def _security_context(context: Object, path: str) -> Errors:
-    errors = ids(context, ("fsGroup", "runAsUser", "runAsGroup"), path)
-    for index, group in enumerate(context.get("supplementalGroups") or []):
-        if not 0 <= group <= LARGEST_INT32:
-            text = formats.between(0, LARGEST_INT32)
-            errors.append(invalid(f"{path}.supplementalGroups[{index}]", group, text))
-    policy = context.get("fsGroupChangePolicy")
-    if policy is not None and policy not in ("Always", "OnRootMismatch"):
-        errors.append(not_supported(f"{path}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch")))
     return errors
 
 
@@ -260,16 +249,24 @@ def _nothing_else(spec: Object, before: Object) -> Errors:
     grace = before.get("terminationGracePeriodSeconds")
     if grace is not None and grace < 0 and munged.get("terminationGracePeriodSeconds") == 1:
         munged["terminationGracePeriodSeconds"] = grace
+    errors: Errors = []
     if before.get("schedulingGates"):
-        munged["nodeSelector"] = {**(munged.get("nodeSelector") or {}), **(before.get("nodeSelector") or {})}
-        if munged["nodeSelector"] == (spec.get("nodeSelector") or {}):
-            munged["nodeSelector"] = before.get("nodeSelector") or {}
-        if not munged["nodeSelector"]:
-            munged.pop("nodeSelector")
+        errors = _gated_selector(spec, before)
+        munged.pop("nodeSelector", None)
+        munged |= {"nodeSelector": before["nodeSelector"]} if "nodeSelector" in before else {}
     if munged == before:
+        return errors
+    text = f"pod updates may not change fields other than {MAY_CHANGE}\n{pod_spec_difference(before, munged)}"
+    return [*errors, forbidden("spec", text)]
+
+
+def _gated_selector(spec: Object, before: Object) -> Errors:
+    """A pod that waits behind a gate may be given more labels of nodes, never other ones."""
+    new, old = spec.get("nodeSelector") or {}, before.get("nodeSelector") or {}
+    if old.items() <= new.items():
         return []
-    text = f"pod updates may not change fields other than {MAY_CHANGE}\n{difference(before, munged)}"
-    return [forbidden("spec", text)]
+    text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+    return [invalid("spec.nodeSelector", new or None, text)]
 
 
 def validate_pod_status_update(new: Object, old: Object) -> Errors:

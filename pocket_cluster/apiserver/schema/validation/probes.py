@@ -36,13 +36,11 @@ def validate_probe(probe: Object, kind: str, grace: int | None, path: str) -> Er
     return errors
 
 
-def validate_lifecycle(lifecycle: Object, grace: int | None, spec: Object, path: str) -> Errors:
+def validate_lifecycle(lifecycle: Object, grace: int | None, path: str) -> Errors:
     errors: Errors = []
     for moment in ("postStart", "preStop"):
         if moment in lifecycle:
             errors += _handler(lifecycle[moment], grace, f"{path}.{moment}")
-    if lifecycle.get("stopSignal") is not None and not spec.get("os"):
-        errors.append(forbidden(f"{path}.stopSignal", "may not be set for containers with empty `spec.os.name`"))
     return errors
 
 

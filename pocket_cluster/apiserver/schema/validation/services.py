@@ -32,12 +32,17 @@ MAXIMUM_AFFINITY_SECONDS = 86400
 ONLY_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
 FIXED = "may not change once set"
+NETWORK = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def validate_service(service: Object) -> Errors:
     # Names may begin with a digit since 1.36 (RelaxedServiceNameValidation).
-    errors = validate_metadata(service.get("metadata") or {}, True, formats.dns_label)
-    return errors + _service(service.get("spec") or {}, {})
+    spec = service.get("spec") or {}
+    # Addresses are allocated before anything else is looked at.
+    early = _addresses(spec, {}) or _single_stack(spec)
+    if early:
+        return early
+    return validate_metadata(service.get("metadata") or {}, True, formats.dns_label) + _service(spec, {})
 
 
 def validate_service_update(new: Object, old: Object) -> Errors:
@@ -200,6 +205,24 @@ def _address_errors(several: list[str], known: list[str], path: str) -> Errors:
     return errors
 
 
+def _single_stack(spec: Object) -> Errors:
+    """This cluster has IPv4 addresses alone (initIPFamilyFields); headless Services without selector may ask for more."""
+    if spec.get("type") == "ExternalName" or (spec.get("clusterIP") == "None" and not spec.get("selector")):
+        return []
+    policy, path = spec.get("ipFamilyPolicy"), "spec.ipFamilyPolicy"
+    families = spec.get("ipFamilies") or []
+    if policy == "SingleStack" and len(families) == 2:
+        text = "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"
+        return [invalid(path, policy, text)]
+    errors: Errors = []
+    if policy == "RequireDualStack":
+        errors.append(invalid(path, policy, "this cluster is not configured for dual-stack services"))
+    text = "not configured on this cluster"
+    return errors + [
+        invalid(f"spec.ipFamilies[{index}]", family, text) for index, family in enumerate(families) if family != "IPv4"
+    ]
+
+
 def _matching_families(spec: Object, several: list[str], path: str) -> Errors:
     if _is_headless(spec):
         return []
@@ -274,10 +297,13 @@ def _load_balancer(spec: Object, before: Object) -> Errors:
 
 def _network(value: str) -> list[str]:
     try:
-        ipaddress.ip_network(value, strict=False)
+        network = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
-    return [] if "/" in value else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+        return [NETWORK]
+    if "/" not in value:
+        return [NETWORK]
+    is_exact = ipaddress.ip_address(value.partition("/")[0]) == network.network_address
+    return [] if is_exact else ["must not have bits set beyond the prefix length"]
 
 
 def _load_balancer_class(spec: Object) -> Errors:

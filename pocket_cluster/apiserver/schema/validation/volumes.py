@@ -143,13 +143,11 @@ def _projected(source: Object, path: str) -> Errors:
             if number:
                 errors.append(forbidden(f"{place}.{kind}", "may not specify more than 1 volume type per source"))
             else:
-                errors += _projection(kind, projection[kind], f"{place}.{kind}")
-        if not kinds:
-            errors.append(required(place, f"must specify exactly one of: `{'`, `'.join(PROJECTIONS)}`"))
+                errors += _projection(kind, projection[kind], path, f"{place}.{kind}")
     return errors
 
 
-def _projection(kind: str, source: Object, path: str) -> Errors:
+def _projection(kind: str, source: Object, volume: str, path: str) -> Errors:
     if kind in ("secret", "configMap"):
         return ([] if source.get("name") else [required(f"{path}.name")]) + _items(source, path)
     if kind == "downwardAPI":
@@ -158,18 +156,19 @@ def _projection(kind: str, source: Object, path: str) -> Errors:
             errors += _downward_item(item, path)
         return errors
     if kind == "serviceAccountToken":
-        return _token(source, path)
+        return _token(source, volume, path)
     return []
 
 
-def _token(source: Object, path: str) -> Errors:
+def _token(source: Object, volume: str, path: str) -> Errors:
+    """The real API names the volume, not the source, where the token's path is missing."""
     seconds = source.get("expirationSeconds") or 0
     errors: Errors = []
     if seconds < 600:
         errors.append(invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"))
     if not source.get("path"):
-        return [*errors, required(f"{path}.path")]
-    return errors + non_reserved_path(source["path"], f"{path}.path")
+        return [*errors, required(f"{volume}.path")]
+    return errors + non_reserved_path(source["path"], f"{volume}.path")
 
 
 CHECKS: dict[str, Callable[[Object, str], Errors]] = {
