@@ -54,7 +54,7 @@ def _complete_pod(spec: Object) -> None:
 
 
 def _tolerates(toleration: Object, taint: str) -> bool:
-    return toleration.get("key", taint) == taint and toleration.get("effect", "NoExecute") == "NoExecute"
+    return bool(toleration.get("key", taint) == taint) and toleration.get("effect", "NoExecute") == "NoExecute"
 
 
 def check_delete(kind: Kind, name: str) -> None:

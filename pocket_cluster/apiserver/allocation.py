@@ -55,7 +55,7 @@ class Allocator:
             self._reserved_ports -= ports
 
     def _others(self, service: Object) -> list[Object]:
-        entries = self._store.list(BY_RESOURCE[SERVICES].collection)
+        entries = self._store.items(BY_RESOURCE[SERVICES].collection)
         uid = service["metadata"].get("uid")
         return [entry.object for _, entry in entries if entry.object["metadata"]["uid"] != uid]
 
@@ -130,11 +130,12 @@ def _check_port(service: Object, index: int, port: int, taken: set[int]) -> None
 
 
 def _check_address(service: Object, address: str, taken: set[str]) -> None:
+    failed = f"failed to allocate IP {address}"
     if ipaddress.ip_address(address) not in NETWORK:
-        why = f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {NETWORK}"
+        why = f"{failed}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {NETWORK}"
         _refuse(service, invalid("spec.clusterIPs", [address], why))
     if address in taken:
-        why = f"failed to allocate IP {address}: provided IP is already allocated"
+        why = f"{failed}: provided IP is already allocated"
         _refuse(service, invalid("spec.clusterIPs", [address], why))
 
 

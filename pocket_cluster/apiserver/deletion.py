@@ -1,6 +1,6 @@
 """Delete: grace periods, finalizers, propagation and preconditions.
 
-Rules: apiserver, registry/generic/registry/store.go and registry/rest/delete.go; for pods pkg/registry/core/pod/strategy.go.
+Rules: apiserver, registry/generic/registry/store.go and registry/rest/delete.go; pkg/registry/core/pod/strategy.go.
 """
 
 from __future__ import annotations
@@ -46,14 +46,13 @@ def parse_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
         raise errors.StatusError(
             422,
             "Invalid",
-            f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "{policy}": supported values: {supported}',
+            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value:'
+            f' "{policy}": supported values: {supported}',
         )
     conditions = given.get("preconditions") or {}
     dry_run = bool(given.get("dryRun")) or query.get("dryRun") == "All"
     seconds = None if grace is None else int(grace)
-    return DeleteOptions(
-        seconds, policy, conditions.get("uid", ""), conditions.get("resourceVersion", ""), dry_run
-    )
+    return DeleteOptions(seconds, policy, conditions.get("uid", ""), conditions.get("resourceVersion", ""), dry_run)
 
 
 @dataclass(slots=True)
@@ -99,7 +98,7 @@ class Deleter:
         selection = parse_selection(target.kind, query)
         prefix = f"{target.namespace}/" if target.namespace else ""
         deleted = []
-        for key, entry in list(self.store.list(target.kind.collection)):
+        for key, entry in list(self.store.items(target.kind.collection)):
             if not key.startswith(prefix) or not selection.matches(entry.object):
                 continue
             one = Target(target.kind, entry.object["metadata"].get("namespace"), name(entry.object), None)

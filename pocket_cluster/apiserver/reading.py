@@ -78,7 +78,7 @@ async def _page(store: Store, target: Target, selection: Selection, query: Mappi
     limit = number(query, "limit")
     revision, after = _start(store, query)
     if revision is None:
-        found = list(store.list(target.kind.collection))
+        found = list(store.items(target.kind.collection))
     else:
         try:
             found = await store.list_at(target.kind.collection, revision)

@@ -74,8 +74,8 @@ class ResourceHandlers:
             case "GET" | "HEAD":
                 if flag(call.query, "watch"):
                     return await self._watch(call)
-                body = await reading.list_objects(self._store, call.target, call.accept, call.query)
-                return _answer(call, body)
+                listed = await reading.list_objects(self._store, call.target, call.accept, call.query)
+                return _answer(call, listed)
             case "POST":
                 body = await read_body(call.request)
                 entry = await self._writer.create(call.target, body, call.write_options(), call.warnings)

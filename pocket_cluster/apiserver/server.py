@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.discovery_handlers import add_discovery_routes
@@ -66,7 +67,7 @@ def status_response(error: errors.StatusError) -> web.Response:
     return response
 
 
-def _authentication(users: Users) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _authentication(users: Users) -> Middleware:
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -123,7 +123,7 @@ class Store:
     def get(self, collection: str, key: str) -> Entry | None:
         return self._objects.get(collection, {}).get(key)
 
-    def list(self, collection: str) -> Iterator[tuple[str, Entry]]:
+    def items(self, collection: str) -> Iterator[tuple[str, Entry]]:
         """All objects of a collection in the order of their keys."""
         objects = self._objects.get(collection, {})
         return ((key, objects[key]) for key in sorted(objects))

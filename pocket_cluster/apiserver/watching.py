@@ -49,9 +49,7 @@ class _Watch:
         return self.selection.matches(entry.object)
 
 
-async def watch(
-    store: Store, target: Target, accept: Accept, query: Mapping[str, str]
-) -> AsyncIterator[bytes]:
+async def watch(store: Store, target: Target, accept: Accept, query: Mapping[str, str]) -> AsyncIterator[bytes]:
     """Start watching; the iterator gives encoded events until the time is up or the client lags too far behind.
 
     Raises StatusError before the first event for parameters that do not fit and for revisions that are gone.
@@ -76,9 +74,14 @@ def _check(store: Store, query: Mapping[str, str]) -> tuple[bool, int]:
     asked = query.get("sendInitialEvents")
     problem = ""
     if asked is None and match:
-        problem = "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        problem = (
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is"
+            " provided"
+        )
     elif asked is not None and match != "NotOlderThan":
-        problem = "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        problem = (
+            "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        )
     if problem:
         raise errors.StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {problem}')
     revision = number(query, "resourceVersion")
@@ -88,7 +91,7 @@ def _check(store: Store, query: Mapping[str, str]) -> tuple[bool, int]:
 
 
 def _initial_events(state: _Watch, mark_end: bool) -> Iterator[bytes]:
-    for key, entry in state.store.list(state.target.kind.collection):
+    for key, entry in state.store.items(state.target.kind.collection):
         if state.selects(entry, key):
             yield _encode_event(state, "ADDED", entry)
     if mark_end:

@@ -206,9 +206,7 @@ class Writer:
             why = f"Precondition failed: {word} in precondition: {asked}, {word} in object meta: {found}"
             raise errors.conflict(target.kind.resource, target.name or "", why)
 
-    def _complete(
-        self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str
-    ) -> None:
+    def _complete(self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str) -> None:
         """Defaults, what may not change, whose fields they are, and whether it is all allowed."""
         resource, part = target.kind.resource, target.subresource or ""
         schema.set_defaults(resource, new)
@@ -219,9 +217,7 @@ class Writer:
         problems = schema.validate_update(resource, new, old, part)
         self._must_be_valid(target.kind, new, problems)
 
-    async def _store_changed(
-        self, kind: Kind, key: str, new: Object, current: Entry, options: WriteOptions
-    ) -> Entry:
+    async def _store_changed(self, kind: Kind, key: str, new: Object, current: Entry, options: WriteOptions) -> Entry:
         with self.allocator.reserve(kind, new, current.object):
             if options.dry_run:
                 return Entry(new, current.revision, encode(new))

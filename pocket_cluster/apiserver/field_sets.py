@@ -1,0 +1,141 @@
+"""Sets of fields: which parts of an object somebody manages, as ``metadata.managedFields`` writes them.
+
+A path is a tuple of elements ``f:NAME`` (a field), ``k:{"name":"app"}`` (an item of a list by its keys) or
+``v:"text"`` (an item of a set), as in structured-merge-diff, fieldpath/serialize-pe.go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pocket_cluster.api.objects import Object
+from pocket_cluster.apiserver.schema import Field, Schema
+
+Path = tuple[str, ...]
+FieldSet = frozenset[Path]
+SELF = "."
+# The server's own: nobody manages these (apimachinery, util/managedfields/stripmeta.go).
+UNMANAGED = {
+    ("f:apiVersion",),
+    ("f:kind",),
+    ("f:metadata",),
+    *(
+        ("f:metadata", f"f:{field}")
+        for field in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
+    ),
+}
+
+
+def fields_of(schema: Schema | None, obj: Object, with_containers: bool) -> FieldSet:
+    """All fields of an object. ``with_containers``: maps and lists count themselves, as in an Update."""
+    found = frozenset(_struct(schema, obj, (), with_containers))
+    return frozenset(path for path in found if not _is_unmanaged(path))
+
+
+def _is_unmanaged(path: Path) -> bool:
+    return path in UNMANAGED or path[:2] in UNMANAGED
+
+
+def _struct(schema: Schema | None, value: Object, path: Path, containers: bool) -> Iterator[Path]:
+    for key, item in value.items():
+        field = schema.fields.get(key) if schema else None
+        yield from _value(field, item, (*path, f"f:{key}"), containers)
+
+
+def _value(field: Field | None, value: Any, path: Path, containers: bool) -> Iterator[Path]:
+    kind = field.schema.kind if field else ""
+    if field is None or _is_atomic(field, value):
+        yield path
+    elif kind == "struct" and value:
+        yield from _struct(field.schema, value, path, containers)
+    elif kind == "map":
+        if containers or not value:
+            yield path
+        yield from ((*path, f"f:{key}") for key in value)
+    elif kind == "list":
+        if containers or not value:
+            yield path
+        yield from _items(field, value, path, containers)
+    else:
+        yield path
+
+
+def _is_atomic(field: Field, value: Any) -> bool:
+    if isinstance(value, list):
+        return field.list_type not in ("map", "set")
+    return not isinstance(value, dict) or field.map_type == "atomic" or field.schema.kind not in ("struct", "map")
+
+
+def _items(field: Field, items: list[Any], path: Path, containers: bool) -> Iterator[Path]:
+    for item in items:
+        place = (*path, item_element(field, item))
+        yield place
+        if field.list_type == "map":
+            yield from _struct(field.schema.items, item, place, containers)
+
+
+def item_element(field: Field, item: Any) -> str:
+    """How an item of a list is named in a path."""
+    if field.list_type == "set":
+        return "v:" + json.dumps(item, separators=(",", ":"))
+    keys = {key: item[key] for key in sorted(field.map_keys) if key in item}
+    return "k:" + json.dumps(keys, separators=(",", ":"))
+
+
+def value_at(schema: Schema, obj: Object, path: Path) -> Any:
+    """The value at a path, or None."""
+    value: Any = obj
+    field: Field | None = None
+    within: Schema | None = schema
+    for element in path:
+        if element.startswith("f:"):
+            value = value.get(element[2:]) if isinstance(value, dict) else None
+            field = within.fields.get(element[2:]) if within else None
+            within = field.schema if field else None
+        else:
+            items = value if isinstance(value, list) else []
+            value = next((item for item in items if field and item_element(field, item) == element), None)
+            within = within.items if within else None
+        if value is None:
+            return None
+    return value
+
+
+def encode(fields: FieldSet) -> Object:
+    """The set as FieldsV1."""
+    tree: Object = {}
+    parents = {path[:length] for path in fields for length in range(1, len(path))}
+    for path in sorted(fields):
+        place = tree
+        for element in path:
+            place = place.setdefault(element, {})
+        if path in parents:
+            place[SELF] = {}
+    return tree
+
+
+def decode(tree: Object) -> FieldSet:
+    """The set that a FieldsV1 stands for."""
+    return frozenset(_decode(tree, ()))
+
+
+def _decode(tree: Object, path: Path) -> Iterator[Path]:
+    for element, inner in tree.items():
+        if element == SELF:
+            yield path
+        elif inner:
+            yield from _decode(inner, (*path, element))
+        else:
+            yield (*path, element)

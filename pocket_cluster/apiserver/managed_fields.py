@@ -1,0 +1,271 @@
+"""Who manages which fields: kept at every write, and what server-side apply is made of.
+
+Rules: structured-merge-diff, merge/update.go, and apimachinery, util/managedfields.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+from pocket_cluster.api.objects import Object
+from pocket_cluster.api.resources import Resource
+from pocket_cluster.apiserver import errors, field_sets
+from pocket_cluster.apiserver.field_sets import FieldSet, Path
+from pocket_cluster.apiserver.schema import Field, Schema, definition_for
+
+
+class Manager(NamedTuple):
+    """One entry's identity."""
+
+    name: str
+    operation: str
+    version: str
+    subresource: str
+
+
+Managers = dict[Manager, tuple[FieldSet, str]]
+
+
+def has_managed_fields(metadata: Object) -> bool:
+    return bool(metadata.get("managedFields"))
+
+
+def update_managed_fields(
+    resource: Resource, new: Object, old: Object | None, manager: str, operation: str, subresource: str, now: str
+) -> None:
+    """Note in ``new`` that ``manager`` changed what differs from ``old``; others lose those fields."""
+    schema = definition_for(resource)
+    managers = _read(old or {})
+    if new["metadata"].get("managedFields") == []:
+        managers = {}  # a client that sends an empty list asks to forget them
+    after = _written(field_sets.fields_of(schema, new, with_containers=True), subresource)
+    before = _written(field_sets.fields_of(schema, old, with_containers=True), subresource) if old else frozenset()
+    changed = frozenset(path for path in after if path not in before or _differs(schema, new, old, path))
+    removed = before - after
+    me = Manager(manager, operation, resource.group_version, subresource)
+    managers = _take(managers, me, changed, removed)
+    if changed:
+        mine = managers.get(me, (frozenset(), now))[0]
+        managers[me] = ((mine | changed) & after, now)
+    _write(new, managers)
+
+
+def _written(fields: FieldSet, subresource: str) -> FieldSet:
+    """What a request to the object, or to its status, can write at all (GetResetFields of each strategy)."""
+    return frozenset(path for path in fields if (path[0] == "f:status") == (subresource == "status"))
+
+
+def _differs(schema: Schema, new: Object, old: Object | None, path: Path) -> bool:
+    one, other = field_sets.value_at(schema, new, path), field_sets.value_at(schema, old or {}, path)
+    if path[-1].startswith(("k:", "v:")):
+        return False  # an item is its keys; what is in it has paths of its own
+    return bool(one != other) and not _has_inner(schema, path)
+
+
+def _has_inner(schema: Schema, path: Path) -> bool:
+    """Whether the field's parts have paths of their own: a granular map or list."""
+    field = _field_at(schema, path)
+    if field is None:
+        return False
+    if field.schema.kind == "list":
+        return field.list_type in ("map", "set")
+    return field.schema.kind in ("map", "struct") and field.map_type != "atomic"
+
+
+def _field_at(schema: Schema, path: Path) -> Field | None:
+    within: Schema | None = schema
+    field: Field | None = None
+    for element in path:
+        if within is None:
+            return None
+        if element.startswith("f:"):
+            field = within.fields.get(element[2:])
+            within = field.schema if field else None
+        else:
+            within = within.items
+            field = None
+    return field
+
+
+def _take(managers: Managers, me: Manager, changed: FieldSet, removed: FieldSet) -> Managers:
+    """What others keep when ``me`` changed some fields and removed some; managers of nothing go."""
+    kept: Managers = {}
+    for manager, (fields, time) in managers.items():
+        left = fields - removed if manager == me else fields - removed - changed
+        if left:
+            kept[manager] = (left, time)
+    return kept
+
+
+def _read(obj: Object) -> Managers:
+    entries = (obj.get("metadata") or {}).get("managedFields") or []
+    return {
+        Manager(
+            entry.get("manager", ""),
+            entry.get("operation", ""),
+            entry.get("apiVersion", ""),
+            entry.get("subresource", ""),
+        ): (field_sets.decode(entry.get("fieldsV1") or {}), entry.get("time", ""))
+        for entry in entries
+    }
+
+
+def _write(obj: Object, managers: Managers) -> None:
+    """Applied entries first, then by time (apimachinery, util/managedfields/internal/managedfields.go)."""
+    entries = []
+    for manager, (fields, time) in managers.items():
+        entry: Object = {
+            "manager": manager.name,
+            "operation": manager.operation,
+            "apiVersion": manager.version,
+            "time": time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": field_sets.encode(fields),
+        }
+        entries.append(entry | ({"subresource": manager.subresource} if manager.subresource else {}))
+    entries.sort(key=lambda entry: (entry["operation"], entry["time"], entry["manager"]))
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    else:
+        obj["metadata"].pop("managedFields", None)
+
+
+# --- server-side apply
+
+
+def server_side_apply(
+    resource: Resource, current: Object | None, applied: Object, manager: str, force: bool, now: str, subresource: str
+) -> Object:
+    """The object after ``manager`` applied a configuration; Conflict when others manage what it would change.
+
+    Fields that the manager applied before and no longer does go, unless somebody else manages them too.
+    """
+    schema = definition_for(resource)
+    if (applied.get("metadata") or {}).get("managedFields"):
+        raise errors.bad_request("metadata.managedFields must be nil")
+    me = Manager(manager, "Apply", resource.group_version, subresource)
+    wanted = field_sets.fields_of(schema, applied, with_containers=False)
+    managers = _read(current or {})
+    live = copy.deepcopy(current) if current else {"metadata": {}}
+    overruled = _conflicts(schema, live, applied, wanted, managers, me)
+    if overruled and not force:
+        raise _conflict(resource, applied, overruled)
+    merged: Object = _merge(schema, live, applied)
+    before = managers.pop(me, (frozenset(), now))[0]
+    others = frozenset().union(*(fields for fields, _ in managers.values()))
+    for path in sorted(before - wanted - others, key=len, reverse=True):
+        _remove(schema, merged, path)
+    taken = frozenset(path for _, paths in overruled for path in paths)
+    managers = _take(managers, me, taken, frozenset())
+    managers[me] = (wanted, now)
+    _write(merged, managers)
+    return merged
+
+
+def _conflicts(
+    schema: Schema, live: Object, applied: Object, wanted: FieldSet, managers: Managers, me: Manager
+) -> list[tuple[Manager, list[Path]]]:
+    changed = [path for path in sorted(wanted) if _would_change(schema, live, applied, path)]
+    found = [
+        (manager, [path for path in changed if path in fields])
+        for manager, (fields, _) in managers.items()
+        if manager != me
+    ]
+    return [(manager, paths) for manager, paths in found if paths]
+
+
+def _would_change(schema: Schema, live: Object, applied: Object, path: Path) -> bool:
+    if path[-1].startswith(("k:", "v:")):
+        return False
+    return bool(field_sets.value_at(schema, live, path) != field_sets.value_at(schema, applied, path))
+
+
+def _conflict(resource: Resource, applied: Object, conflicts: list[tuple[Manager, list[Path]]]) -> errors.StatusError:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {_quoted(manager)}", "field": _dotted(path)}
+        for manager, paths in conflicts
+        for path in paths
+    ]
+    number = len(causes)
+    listed = _listed(conflicts)
+    message = f"Apply failed with {number} conflict{'s' if number != 1 else ''}: {listed}"
+    return errors.StatusError(409, "Conflict", message, {"causes": causes})
+
+
+def _quoted(manager: Manager) -> str:
+    part = f' with subresource "{manager.subresource}"' if manager.subresource else ""
+    return f'"{manager.name}"{part} using {manager.version}'
+
+
+def _listed(conflicts: list[tuple[Manager, list[Path]]]) -> str:
+    if len(conflicts) == 1 and len(conflicts[0][1]) == 1:
+        manager, paths = conflicts[0]
+        return f"conflict with {_quoted(manager)}: {_dotted(paths[0])}"
+    lines = []
+    for manager, paths in conflicts:
+        lines.append(f"conflicts with {_quoted(manager)}:")
+        lines += [f"- {_dotted(path)}" for path in paths]
+    return "\n".join(lines)
+
+
+def _dotted(path: Path) -> str:
+    return "".join(_element(element) for element in path)
+
+
+def _element(element: str) -> str:
+    if element.startswith("f:"):
+        return f".{element[2:]}"
+    inner = element[2:]
+    if element.startswith("k:"):
+        inner = inner[1:-1].replace('":', "=").replace('"', "", 1).replace(',"', ",")
+    return f"[{inner}]"
+
+
+def _merge(schema: Schema | None, live: Any, applied: Any) -> Any:
+    """``live`` with everything that ``applied`` says."""
+    if not isinstance(live, dict) or not isinstance(applied, dict):
+        return applied
+    merged = dict(live)
+    for key, value in applied.items():
+        field = schema.fields.get(key) if schema else None
+        merged[key] = _merge_field(field, merged.get(key), value)
+    return merged
+
+
+def _merge_field(field: Field | None, live: Any, applied: Any) -> Any:
+    if field is None or live is None:
+        return applied
+    if field.schema.kind == "struct" and field.map_type != "atomic":
+        return _merge(field.schema, live, applied)
+    if field.schema.kind == "map" and field.map_type != "atomic":
+        return {**live, **applied}
+    if field.list_type == "set":
+        return [*live, *(item for item in applied if item not in live)]
+    if field.list_type == "map":
+        return _merge_list(field, live, applied)
+    return applied
+
+
+def _merge_list(field: Field, live: list[Any], applied: list[Any]) -> list[Any]:
+    """Items with the same keys merge; the applied ones stand first, in the applied order."""
+    known = {field_sets.item_element(field, item): item for item in live}
+    wanted = {field_sets.item_element(field, item): item for item in applied}
+    rest = [element for element in known if element not in wanted]
+    order = [*wanted, *rest]
+    return [
+        _merge(field.schema.items, known[element], wanted[element])
+        if element in known and element in wanted
+        else wanted.get(element, known.get(element))
+        for element in order
+    ]
+
+
+def _remove(schema: Schema, obj: Object, path: Path) -> None:
+    """Remove what stands at a path; a container that it leaves empty stays."""
+    holder = field_sets.value_at(schema, obj, path[:-1]) if len(path) > 1 else obj
+    if isinstance(holder, dict) and path[-1].startswith("f:"):
+        holder.pop(path[-1][2:], None)
+    elif isinstance(holder, list):
+        field = _field_at(schema, path[:-1])
+        holder[:] = [item for item in holder if field and field_sets.item_element(field, item) != path[-1]]
