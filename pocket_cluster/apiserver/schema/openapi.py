@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pocket_cluster.api import resources
@@ -193,7 +194,11 @@ class _Writer:
             if key in definition:
                 schema[key] = definition[key]
         if "properties" in definition:
-            schema["properties"] = {key: self._property(value) for key, value in definition["properties"].items()}
+            allowed = _enumerations().get(name, {})
+            schema["properties"] = {
+                key: _with_enumeration(self._property(value), allowed.get(key))
+                for key, value in definition["properties"].items()
+            }
         return schema
 
     def _property(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -220,6 +225,23 @@ class _Writer:
             if isinstance(value.get(key), dict):
                 schema[key] = self._value(value[key])
         return schema
+
+
+@cache
+def _enumerations() -> dict[str, dict[str, list[str]]]:
+    """The values that fields may have, by type and field; the published definitions lack them."""
+    found: dict[str, dict[str, list[str]]] = json.loads(Path(__file__).with_name("enumerations.json").read_bytes())
+    return found
+
+
+def _with_enumeration(schema: dict[str, Any], allowed: list[str] | None) -> dict[str, Any]:
+    if not allowed:
+        return schema
+    values = "\n".join(f" - `{json.dumps(value)}`" for value in allowed)
+    described = {**schema, "description": f"{schema.get('description', '')}\n\nPossible enum values:\n{values}"}
+    if "items" in schema:
+        return {**described, "items": {**schema["items"], "enum": allowed}}
+    return {**described, "enum": allowed}
 
 
 def _query(name: str, text: str) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def _address_errors(several: list[str], known: list[str], path: str) -> Errors:
 
 
 def _single_stack(spec: Object) -> Errors:
-    """This cluster has IPv4 addresses alone (initIPFamilyFields); headless Services without selector may ask for more."""
+    """This cluster has IPv4 alone (initIPFamilyFields); headless Services without selector may ask for more."""
     if spec.get("type") == "ExternalName" or (spec.get("clusterIP") == "None" and not spec.get("selector")):
         return []
     policy, path = spec.get("ipFamilyPolicy"), "spec.ipFamilyPolicy"
