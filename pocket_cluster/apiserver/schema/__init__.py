@@ -2,7 +2,7 @@
 
 Pure functions of plain dictionaries, without any I/O but reading the published definitions once. A request takes them
 in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_create`` or ``prepare_for_update``,
-``validate`` or ``validate_update``. Nothing here knows of storage, of HTTP or of who asks.
+``validate`` or ``validate_update``, ``warnings_for``. Nothing here knows of storage, of HTTP or of who asks.
 """
 
 from pocket_cluster.apiserver.schema.body import DecodeError, parse_body
@@ -13,6 +13,7 @@ from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
 from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
 from pocket_cluster.apiserver.schema.prepare import prepare_for_create, prepare_for_update
 from pocket_cluster.apiserver.schema.validation import validate, validate_update
+from pocket_cluster.apiserver.schema.warnings import warnings_for
 
 __all__ = [
     "DecodeError",
@@ -30,4 +31,5 @@ __all__ = [
     "set_defaults",
     "validate",
     "validate_update",
+    "warnings_for",
 ]

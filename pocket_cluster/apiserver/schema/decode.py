@@ -272,7 +272,10 @@ def _secret(secret: Object) -> None:
 
 
 def _pod(pod: Object) -> None:
-    """An address and the list that begins with it say the same, whichever of them was given."""
+    """An address and the list that begins with it say the same; a negative grace period means one second."""
+    spec = pod.get("spec", {})
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     status = pod.get("status", {})
     for one, several in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
         if status.get(one) and (status.get(several) or [{}])[0].get("ip") != status[one]:

@@ -31,7 +31,7 @@ def test_a_document_that_is_not_there_is_not_invented() -> None:
 
 @KINDS
 def test_kubectl_finds_that_the_server_validates_fields(resource: Resource) -> None:
-    """kubectl looks for a patch of the kind with the parameter fieldValidation; then it leaves validation to the server."""
+    """kubectl looks for a patch with the parameter fieldValidation; then it leaves validation to the server."""
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     patches = [item["patch"] for item in document_of(resource)["paths"].values() if "patch" in item]
     mine = [patch for patch in patches if patch["x-kubernetes-group-version-kind"] == kind]

@@ -57,7 +57,8 @@ def test_a_namespace_is_finalized_by_kubernetes() -> None:
 
 def test_a_slice_s_generation_rises_with_its_endpoints_but_not_with_annotations() -> None:
     old = {"metadata": {"generation": 1}, "endpoints": []}
-    for change, generation in (({"endpoints": [{}]}, 2), ({"metadata": {"annotations": {"a": "b"}}}, 1)):
+    changes: list[tuple[Object, int]] = [({"endpoints": [{}]}, 2), ({"metadata": {"annotations": {"a": "b"}}}, 1)]
+    for change, generation in changes:
         new = {**copy.deepcopy(old), **change}
         prepare_for_update(ENDPOINT_SLICES, new, old)
         assert new["metadata"]["generation"] == generation

@@ -1,6 +1,7 @@
 """Each recorded request is answered as the real API server answered it: the same causes, or the same object."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,20 @@ def without_system_fields(obj: Object, is_update: bool) -> Object:
     return obj
 
 
+def texts_of(headers: list[str]) -> list[str]:
+    """The texts of Warning headers, without the one that the request's path alone causes."""
+    texts = [json.loads(header.removeprefix("299 - ")) for header in headers]
+    return [text for text in texts if not text.startswith("v1 Endpoints is deprecated")]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_the_answer_is_the_real_one(case: dict[str, Any]) -> None:
     resource = BY_KIND[case["object"]["kind"]]
     obj, errors = (update if "old" in case else create)(case, resource)
     assert [error.cause for error in errors] == (case.get("causes") or [])
     if "served" in case:
+        old = case.get("old")
+        assert schema.warnings_for(resource, obj, old and received(resource, old)) == texts_of(case.get("warnings", []))
         assert without_system_fields(obj, "old" in case) == case["served"]
 
 
