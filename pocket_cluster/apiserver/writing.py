@@ -47,7 +47,9 @@ class Writer:
         obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
         warnings += notes
         self._place(target, obj)
-        return await self.create_object(target.kind, obj, options)
+        entry = await self.create_object(target.kind, obj, options)
+        warnings += schema.warnings_for(resource, entry.object)
+        return entry
 
     async def create_object(self, kind: Kind, obj: Object, options: WriteOptions) -> Entry:
         """Create a decoded object."""
@@ -112,13 +114,17 @@ class Writer:
         current = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
         if current is None and target.kind.put_creates and not target.subresource:
             return await self.create_object(target.kind, obj, options)
-        return await self.change(target, lambda _: copy.deepcopy(obj), options)
+        entry = await self.change(target, lambda _: copy.deepcopy(obj), options)
+        if current and not target.subresource:
+            warnings += schema.warnings_for(resource, entry.object, current.object)
+        return entry
 
     async def patch(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
         """Change the object as the patch in the body says; server-side apply may create it."""
         if body.content_type == APPLY:
             return await self._apply(target, body, options, warnings)
         notes: list[str] = []
+        before = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
 
         def patched(current: Object) -> Object:
             changed = patch.apply_patch(target.kind.resource, current, body.data, body.content_type)
@@ -129,6 +135,8 @@ class Writer:
 
         entry = await self.change(target, patched, options)
         warnings += notes
+        if before and not target.subresource:
+            warnings += schema.warnings_for(target.kind.resource, entry.object, before.object)
         return entry
 
     async def _apply(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
