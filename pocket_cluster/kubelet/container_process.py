@@ -1,0 +1,358 @@
+"""What happens in a container's process between its start and its program.
+
+Only the standard library. A Python program runs right in the forked process; what a fork cannot honour (interpreter
+options such as ``-O``, programs other than Python) is executed. Both see the container's files and the pod's network.
+"""
+
+# Plain os.path, since this replaces what pathlib and open do, and streams that stay open to the end.
+# ruff: noqa: PTH109, PTH100, PTH112, PTH118, PTH119, PTH120, SIM115
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import io
+import json
+import os
+import platform
+import resource
+import runpy
+import signal
+import site
+import sys
+import threading
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypedDict
+
+from pocket_cluster.kubelet.pod_files import PodFiles
+from pocket_cluster.kubelet.pod_network import NetworkSettings, PodNetwork
+
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 22, 36, 38
+SECCOMP_MODE_FILTER = 2
+# For each machine: its number in seccomp(2)'s data, and the number of kill(2).
+KILL_NUMBERS = {"x86_64": (0xC000003E, 62), "aarch64": (0xC00000B7, 129)}
+
+PYTHON_NAMES = ("python", "python3", f"python{sys.version_info.major}.{sys.version_info.minor}")
+# Options that hold in any pod anyway: it never sees the environment of the cluster's own Python.
+ISOLATION_OPTIONS = ("-I", "-E", "-S", "-s")
+OPTIONS_WITH_VALUE = "WX"
+FORK_OPTIONS = {"-u", "-B", *ISOLATION_OPTIONS}
+# Variables that the interpreter reads once, as it starts.
+COLD_VARIABLES = frozenset(
+    {"PYTHONASYNCIODEBUG", "PYTHONDEBUG", "PYTHONDEVMODE", "PYTHONFAULTHANDLER", "PYTHONHASHSEED", "PYTHONINSPECT"}
+    | {"PYTHONIOENCODING", "PYTHONMALLOC", "PYTHONOPTIMIZE", "PYTHONPROFILEIMPORTTIME", "PYTHONSAFEPATH"}
+    | {"PYTHONTRACEMALLOC", "PYTHONVERBOSE", "PYTHONWARNINGS"}
+)
+
+
+class ContainerSettings(TypedDict):
+    """How a container's process is to be; paths are the machine's unless said otherwise.
+
+    ``owned``: paths inside the container that lead into ``root``. ``programs``: the folder of ``python`` and
+    ``hostname``, first on the PATH.
+    """
+
+    argv: list[str]
+    environment: dict[str, str]
+    working_directory: str
+    root: str
+    owned: list[str]
+    programs: str
+    title: str
+    network: NetworkSettings
+
+
+@dataclass
+class PythonCommand:
+    """``python -u app.py one two`` taken apart. ``kind`` is script, -m, -c or, without a program, empty."""
+
+    options: list[str] = field(default_factory=list)
+    kind: str = ""
+    target: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    def fits_fork(self, environment: dict[str, str]) -> bool:
+        """Whether a process that runs already can behave as this command asks."""
+        cold = COLD_VARIABLES & {name for name, value in environment.items() if value}
+        return bool(self.kind) and not cold and FORK_OPTIONS.issuperset(self.options)
+
+    def argv(self, program: str) -> list[str]:
+        """The command again, without the options that would switch the translation off."""
+        options = [option for option in self.options if option not in ISOLATION_OPTIONS]
+        kind = [self.kind] if self.kind.startswith("-") else []
+        return [program, *options, *kind, *([self.target] if self.kind else []), *self.arguments]
+
+
+def read_python_command(argv: list[str]) -> PythonCommand | None:
+    """Take a command apart as python(1) does; None when it does not start Python."""
+    if os.path.basename(argv[0]) not in PYTHON_NAMES:
+        return None
+    command, words = PythonCommand(), list(argv[1:])
+    while words and words[0].startswith("-") and len(words[0]) > 1 and not command.kind:
+        _read_options(command, words.pop(0), words)
+    if not command.kind and words and words[0] != "-":
+        command.kind, command.target = "script", words.pop(0)
+    command.arguments = words
+    return command
+
+
+def _read_options(command: PythonCommand, word: str, following: list[str]) -> None:
+    if word.startswith("--"):
+        command.options.append(word)
+        return
+    for position, letter in enumerate(word[1:], 2):
+        if letter in "cm" or letter in OPTIONS_WITH_VALUE:
+            value = word[position:] or (following.pop(0) if following else "")
+            if letter in "cm":
+                command.kind, command.target = f"-{letter}", value
+            else:
+                command.options += [f"-{letter}", value]
+            return
+        command.options.append(f"-{letter}")
+
+
+# --- in the forked process
+
+
+class Template:
+    """What every container's process has in common, made once before the first fork."""
+
+    def __init__(self) -> None:
+        self.files = PodFiles()
+        self.network = PodNetwork()
+        self._prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+        numbers = KILL_NUMBERS.get(platform.machine())
+        self._filter = ctypes.byref(_kill_filter(*numbers)) if numbers else None
+
+    def install(self) -> None:
+        """Let this process's file and network calls go through the translation; it changes nothing until ``become``."""
+        self.files.install()
+        self.network.install()
+        for install in (site.setquit, site.setcopyright, site.sethelper):
+            install()
+        forget_own_modules()
+
+    def become(self, settings: ContainerSettings) -> None:
+        """Let this interpreter see the container's files and the pod's network."""
+        self.files.become(settings["root"], settings["owned"])
+        self.network.become(settings["network"])
+        sys.executable = os.path.join(settings["programs"], "python")
+
+    def restrict(self, title: str) -> None:
+        """Die with the runtime, adopt orphans as a container's process 1 does, and spare the machine's processes."""
+        if self._prctl:
+            self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            self._prctl(PR_SET_CHILD_SUBREAPER, 1)
+            self._prctl(PR_SET_NAME, title.encode())
+        if self._prctl and self._filter:
+            self._prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            self._prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._filter)
+
+
+def forget_own_modules() -> None:
+    """A pod's program cannot import the cluster's code; the functions that run go on."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pocket_cluster"]:
+        del sys.modules[name]
+
+
+def run_forked(template: Template, settings: ContainerSettings, output: int) -> NoReturn:
+    """Turn this freshly forked process into the container's; ``output`` is where it writes. Never returns."""
+    code = 1
+    try:
+        _leave_the_runtime(output)
+        template.restrict(settings["title"])
+        os.chdir(settings["working_directory"])
+        code = _start(template, settings)
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _leave_the_runtime(output: int) -> None:
+    """A session of its own, with the standard descriptors and nothing else open."""
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(-1, warn_on_full_buffer=False)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(_Instruction))]
+
+
+def _kill_filter(architecture: int, kill: int) -> _Program:
+    """Refuse kill(1) and kill(-1): in a real container they reach its own processes, here the user's whole session."""
+    load, equal, answer = 0x20, 0x15, 0x06
+    permitted, refused = 0x7FFF0000, 0x00050001  # SECCOMP_RET_ALLOW; SECCOMP_RET_ERRNO with EPERM
+    rules = (
+        (load, 0, 0, 4),  # struct seccomp_data: the machine
+        (equal, 0, 5, architecture),
+        (load, 0, 0, 0),  # the number of the call
+        (equal, 0, 3, kill),
+        (load, 0, 0, 16),  # its first argument
+        (equal, 2, 0, 1),
+        (equal, 1, 0, 0xFFFFFFFF),
+        (answer, 0, 0, permitted),
+        (answer, 0, 0, refused),
+    )
+    return _Program(len(rules), (_Instruction * len(rules))(*(_Instruction(*rule) for rule in rules)))
+
+
+def _start(template: Template, settings: ContainerSettings) -> int:
+    environment = settings["environment"]
+    command = read_python_command(settings["argv"])
+    if command and command.fits_fork(environment):
+        os.environ.clear()
+        os.environ.update(environment)
+        template.become(settings)
+        return _run_to_end(command, template.files)
+    files = PodFiles(settings["root"], settings["owned"])
+    if command:
+        _execute(command.argv(settings["argv"][0]), environment)
+    _execute(
+        [files.in_text(word) for word in settings["argv"]],
+        {name: value if name == "PATH" else files.in_text(value) for name, value in environment.items()},
+    )
+
+
+def _execute(argv: list[str], environment: dict[str, str]) -> NoReturn:
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    name = os.path.basename(argv[0])
+    # The machine's own interpreter is never meant, whatever path the image names it by.
+    program = name if name in PYTHON_NAMES else argv[0]
+    try:
+        os.execvpe(program, argv, environment)
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+# --- in a Python program
+
+
+def enter_cold(settings_file: str) -> None:
+    """Make an interpreter that has just started a pod's: what ``sitecustomize`` in a pod calls."""
+    with open(settings_file) as file:
+        settings: ContainerSettings = json.load(file)
+    template = Template()
+    template.install()
+    template.become(settings)
+    del os.environ["POCKET_CONTAINER"]
+    _, _, own = os.environ.pop("PYTHONPATH").partition(os.pathsep)
+    if own:
+        os.environ["PYTHONPATH"] = own
+    installed = ("site-packages", "dist-packages")
+    sys.path[:] = [template.files.on_machine(path) for path in sys.path if os.path.basename(path) not in installed]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder.__module__.startswith("_frozen_importlib")]
+
+
+def _run_to_end(command: PythonCommand, files: PodFiles) -> int:
+    """Run the program as the interpreter does; returns the exit code."""
+    _open_streams("-u" in command.options or bool(os.environ.get("PYTHONUNBUFFERED")))
+    sys.dont_write_bytecode = "-B" in command.options or bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+    extra = [files.on_machine(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:0] = extra
+    sys.orig_argv = ["python", *command.argv("python")[1:]]
+    code = _exit_code(lambda: _run(command, files))
+    for finish in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
+        code = _exit_code(finish) or code
+    return code
+
+
+def _run(command: PythonCommand, files: PodFiles) -> None:
+    isolated = "-I" in command.options
+    if command.kind == "-m":
+        sys.argv = ["-m", *command.arguments]
+        if not isolated:
+            sys.path.insert(0, os.getcwd())
+        runpy._run_module_as_main(command.target)  # type: ignore[attr-defined]
+    elif command.kind == "-c":
+        sys.argv = ["-c", *command.arguments]
+        if not isolated:
+            sys.path.insert(0, "")
+        exec(compile(command.target, "<string>", "exec"), _new_main().__dict__)
+    else:
+        sys.argv = [command.target, *command.arguments]
+        _run_script(command.target, files, isolated)
+
+
+def _run_script(target: str, files: PodFiles, isolated: bool) -> None:
+    path = os.path.abspath(files.on_machine(target))
+    if os.path.isdir(path):
+        runpy.run_path(path, run_name="__main__")
+        return
+    try:
+        with io.open_code(path) as file:
+            source = file.read()
+    except OSError as error:
+        sys.stderr.write(f"python: can't open file '{path}': [Errno {error.errno}] {error.strerror}\n")
+        raise SystemExit(2) from None
+    if not isolated:
+        sys.path.insert(0, os.path.dirname(path))
+    main = _new_main()
+    main.__file__ = path
+    exec(compile(source, path, "exec"), main.__dict__)
+
+
+def _new_main() -> types.ModuleType:
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    return main
+
+
+def _open_streams(unbuffered: bool) -> None:
+    for name, descriptor, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        raw = open(descriptor, "wb", buffering=0 if unbuffered else -1, closefd=False)
+        line_buffering = name == "stderr" and not unbuffered
+        stream = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=line_buffering, write_through=unbuffered)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    """The exit code that the interpreter ends with after running this."""
+    try:
+        run()
+    except SystemExit as leaving:
+        return _code_of(leaving)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BaseException as error:
+        traceback = _own_frames(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(traceback), traceback)
+        return 1
+    return 0
+
+
+def _own_frames(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """The frames of a traceback that are the program's or the standard library's."""
+    if traceback is None:
+        return None
+    following = _own_frames(traceback.tb_next)
+    if os.path.dirname(traceback.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+        return following
+    return types.TracebackType(following, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def _code_of(leaving: SystemExit) -> int:
+    if leaving.code is None:
+        return 0
+    if isinstance(leaving.code, int):
+        return leaving.code & 0xFF
+    sys.stderr.write(f"{leaving.code}\n")
+    return 1
