@@ -77,7 +77,7 @@ class ResourceHandlers:
                 listed = await reading.list_objects(self._store, call.target, call.accept, call.query)
                 return _answer(call, listed)
             case "POST":
-                body = await read_body(call.request)
+                body = await read_body(call.request, kind=call.target.kind.resource.kind)
                 entry = await self._writer.create(call.target, body, call.write_options(), call.warnings)
                 return self._entry(call, entry, 201)
             case "DELETE":
@@ -92,7 +92,7 @@ class ResourceHandlers:
                 return _answer(call, reading.get(self._store, call.target, call.accept, call.query))
             case "PUT":
                 existed = self._exists(call.target)
-                body = await read_body(call.request)
+                body = await read_body(call.request, kind=call.target.kind.resource.kind)
                 entry = await self._writer.update(call.target, body, call.write_options(), call.warnings)
                 return self._entry(call, entry, 200 if existed else 201)
             case "PATCH":
@@ -220,8 +220,11 @@ async def _send(response: web.StreamResponse, events: AsyncIterator[bytes]) -> N
 # --- bodies
 
 
-async def read_body(request: web.Request, optional: bool = False) -> Body:
-    """The body as plain values. JSON where the client says nothing, as kubectl scale does."""
+async def read_body(request: web.Request, optional: bool = False, kind: str = "") -> Body:
+    """The body as plain values. JSON where the client says nothing, as kubectl scale does.
+
+    ``kind`` is what the path asks for: an error names it when the body cannot be read.
+    """
     raw = await request.read()
     content_type = request.headers.get("Content-Type", JSON).partition(";")[0].strip() or JSON
     if not raw and optional:
@@ -230,7 +233,7 @@ async def read_body(request: web.Request, optional: bool = False) -> Body:
         return Body(protobuf.decode(raw), content_type)
     if content_type not in READABLE:
         raise errors.unsupported_media_type(READABLE)
-    return _text_body(raw, content_type)
+    return _text_body(raw, content_type, kind=kind)
 
 
 async def read_patch(request: web.Request) -> Body:
@@ -247,9 +250,6 @@ async def read_patch(request: web.Request) -> Body:
         raise errors.bad_request(f"error decoding patch: {error}") from None
 
 
-def _text_body(raw: bytes, content_type: str, called: str = "") -> Body:
-    try:
-        data, duplicates = schema.parse_body(raw, content_type)
-    except schema.DecodeError as error:
-        raise errors.bad_request(str(error)) from None
+def _text_body(raw: bytes, content_type: str, called: str = "", kind: str = "") -> Body:
+    data, duplicates = schema.parse_body(raw, content_type, kind)
     return Body(data, called or content_type, duplicates)

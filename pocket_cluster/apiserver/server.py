@@ -12,6 +12,7 @@ from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.discovery_handlers import add_discovery_routes
 from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
 from pocket_cluster.apiserver.reviews import add_review_routes
+from pocket_cluster.apiserver.schema import DecodeError
 from pocket_cluster.apiserver.store import encode
 
 logger = logging.getLogger("pocket_cluster.apiserver")
@@ -48,6 +49,8 @@ async def _refusals_as_status(request: web.Request, handler: Handler) -> web.Str
         return await handler(request)
     except errors.StatusError as error:
         return status_response(error)
+    except DecodeError as error:
+        return status_response(errors.bad_request(str(error)))
     except web.HTTPRequestEntityTooLarge:
         message = f"limit on request body size is {LARGEST_BODY} bytes"
         return status_response(errors.StatusError(413, "RequestEntityTooLarge", message))
