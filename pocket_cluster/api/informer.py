@@ -41,6 +41,7 @@ class Informer:
         self._scope = (namespace, label_selector, field_selector)
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
+        self._shown = 0  # the revision up to which the watch has told everything
 
     def add_handler(self, handler: Handler) -> None:
         self._handlers.append(handler)
@@ -72,6 +73,7 @@ class Informer:
             self._remove(gone)
         for item in fresh.values():
             self._store(item)
+        self._shown = int(found.resource_version)
         self._synced.set()
         return found.resource_version
 
@@ -80,14 +82,20 @@ class Informer:
         while True:
             async for event in self._client.watch(self.resource, version, *self._scope):
                 version = resource_version(event.object) or version
+                self._shown = int(version)
                 if event.type == "DELETED":
                     self._remove(event.object)
                 elif event.type in ("ADDED", "MODIFIED"):
                     self._store(event.object)
 
+    def remember(self, item: Object) -> None:
+        """Take in the answer to a write of one's own at once, unless the watch has shown it already."""
+        if int(resource_version(item)) > self._shown:
+            self._store(item)
+
     def _store(self, item: Object) -> None:
         old = self.items.get(key(item))
-        if old is not None and resource_version(old) == resource_version(item):
+        if old is not None and int(resource_version(old)) >= int(resource_version(item)):
             return
         if old is not None and uid(old) != uid(item):
             self._remove(old)
@@ -96,8 +104,9 @@ class Informer:
         self._tell("ADDED" if old is None else "MODIFIED", item, old)
 
     def _remove(self, item: Object) -> None:
-        old = self.items.pop(key(item), None)
-        if old is not None:
+        old = self.items.get(key(item))
+        if old is not None and int(resource_version(old)) <= int(resource_version(item)):
+            del self.items[key(item)]
             self._tell("DELETED", item, old)
 
     def _tell(self, kind: str, item: Object, old: Object | None) -> None:

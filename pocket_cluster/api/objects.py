@@ -55,7 +55,7 @@ def labels(obj: Mapping[str, Any]) -> dict[str, str]:
     return metadata(obj).get("labels") or {}
 
 
-def annotations(obj: Mapping[str, Any]) -> dict[str, str]:
+def annotations_of(obj: Mapping[str, Any]) -> dict[str, str]:
     return metadata(obj).get("annotations") or {}
 
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver.schema import quantity
 from pocket_cluster.apiserver.schema.body import DecodeError, WrittenNumber, unrecognized
 from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pocket_cluster.api import resources
+from pocket_cluster.api import quantity, resources
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver.schema import quantity
 from pocket_cluster.apiserver.schema.definitions import Schema, definition_for
 
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")

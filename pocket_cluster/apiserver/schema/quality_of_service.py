@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
-from pocket_cluster.apiserver.schema import quantity
 
 COMPUTE = ("cpu", "memory")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver.schema import quantity
 from pocket_cluster.apiserver.schema.field_errors import go_string
 from pocket_cluster.apiserver.schema.validation import formats
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
-from pocket_cluster.apiserver.schema import quantity
 from pocket_cluster.apiserver.schema.field_errors import Errors, invalid, invalid_all, not_supported, required
 from pocket_cluster.apiserver.schema.validation import formats
 from pocket_cluster.apiserver.schema.validation.paths import no_backsteps

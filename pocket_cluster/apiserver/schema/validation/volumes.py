@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
-from pocket_cluster.apiserver.schema import quantity
 from pocket_cluster.apiserver.schema.field_errors import (
     Errors,
     duplicate,

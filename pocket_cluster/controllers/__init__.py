@@ -1,0 +1,48 @@
+"""The controllers: each brings one kind of object nearer to what its spec asks for.
+
+May live here: one file for each controller, with its decision apart as a pure function of objects. May not: anything
+that touches this machine; a controller knows the API alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from pocket_cluster.api.client import Client, Credentials
+from pocket_cluster.api.tasks import run_until
+from pocket_cluster.controllers.controller import Controller, Informers
+from pocket_cluster.controllers.deployment import DeploymentController
+from pocket_cluster.controllers.endpoint_slice import EndpointsController, EndpointSliceController
+from pocket_cluster.controllers.event_expiry import EventExpiryController
+from pocket_cluster.controllers.garbage_collector import GarbageCollector
+from pocket_cluster.controllers.namespace import NamespaceController
+from pocket_cluster.controllers.node_lifecycle import NodeLifecycleController
+from pocket_cluster.controllers.replica_set import ReplicaSetController
+from pocket_cluster.controllers.service_account import ServiceAccountController
+from pocket_cluster.home import Home
+
+WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
+    DeploymentController,
+    ReplicaSetController,
+    EndpointSliceController,
+    EndpointsController,
+    NamespaceController,
+    GarbageCollector,
+    NodeLifecycleController,
+    EventExpiryController,
+)
+
+
+async def run(home: Home, stop: asyncio.Event) -> None:
+    """Run all controllers until ``stop`` is set."""
+    await run_controllers(home.credentials("controller-manager"), stop)
+
+
+async def run_controllers(credentials: Credentials, stop: asyncio.Event) -> None:
+    """The same against any API server."""
+    async with Client(credentials, "kube-controller-manager") as client:
+        informers = Informers(client)
+        controllers: list[Controller] = [kind(client, informers) for kind in WITHOUT_OPTIONS]
+        controllers.append(ServiceAccountController(client, informers, Path(credentials.ca_file)))
+        await run_until(stop, informers.run(), *(controller.run() for controller in controllers))

@@ -1,0 +1,150 @@
+"""A cluster starts once, says where it is, survives being killed and leaves everything else alone."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pocket_cluster import lifecycle
+from pocket_cluster.home import Home
+
+
+def run(home: Home, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``pocket-cluster`` as a user would, with nothing of the test's own configuration."""
+    return subprocess.run(
+        [sys.executable, "-m", "pocket_cluster", "--home", str(home.path), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = Home(tmp_path_factory.mktemp("lifecycle"))
+    yield home
+    lifecycle.down(home)
+
+
+def test_two_ups_at_once_start_one_cluster(home: Home) -> None:
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _: run(home, "up"), range(2)))
+    assert [answer.returncode for answer in answers] == [0, 0], [answer.stderr for answer in answers]
+    assert sorted("already" in answer.stdout for answer in answers) == [False, True]
+
+
+def test_up_again_changes_nothing(home: Home) -> None:
+    run(home, "up")
+    supervisor = (home.run_dir / "supervisor.pid").read_text()
+    assert "up already" in run(home, "up").stdout
+    assert (home.run_dir / "supervisor.pid").read_text() == supervisor
+
+
+def test_the_kubeconfig_is_private_and_the_users_own_is_not_touched(home: Home, tmp_path: Path) -> None:
+    own = tmp_path / ".kube" / "config"
+    own.parent.mkdir()
+    own.write_text("not even YAML: [")
+    assert run(home, "up", HOME=str(tmp_path), KUBECONFIG=str(own)).returncode == 0
+    assert run(home, "kubeconfig").stdout.strip() == str(home.kubeconfig)
+    assert stat.S_IMODE(home.kubeconfig.stat().st_mode) == 0o600
+    assert own.read_text() == "not even YAML: ["
+
+
+def test_status_says_what_runs_and_where(home: Home) -> None:
+    run(home, "up")
+    said = run(home, "status").stdout
+    assert "is up" in said
+    assert home.server in said
+    assert str(home.kubeconfig) in said
+
+
+def test_an_anonymous_request_is_refused_but_for_health_and_version(home: Home) -> None:
+    run(home, "up")
+    answers = {}
+    for path in ("/healthz", "/livez", "/readyz", "/version", "/api/v1/pods"):
+        curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(home.path / "ca.crt")]
+        done = subprocess.run([*curl, home.server + path], capture_output=True, text=True, timeout=20)
+        answers[path] = done.stdout
+    assert answers == {"/healthz": "200", "/livez": "200", "/readyz": "200", "/version": "200", "/api/v1/pods": "401"}
+
+
+def test_after_everything_was_killed_the_next_up_finds_the_same_objects(home: Home) -> None:
+    run(home, "up")
+    before = lifecycle.ask(home, "/api/v1/namespaces/default")
+    os.killpg(int((home.run_dir / "supervisor.pid").read_text()), signal.SIGKILL)
+    assert run(home, "up").returncode == 0
+    assert lifecycle.ask(home, "/api/v1/namespaces/default") == before
+
+
+@pytest.mark.parametrize("component", ["apiserver", "runtime", "controllers", "kubelet", "kube-proxy"])
+def test_a_component_that_is_killed_comes_back(home: Home, component: str) -> None:
+    run(home, "up")
+    os.kill(_last_pid(home, component), signal.SIGKILL)
+    assert run(home, "up").returncode == 0
+    _wait_for_other_pid(home, component)
+
+
+def _last_pid(home: Home, component: str) -> int:
+    lines = (home.logs_dir / "supervisor.log").read_text().splitlines()
+    return [int(line.rsplit(" ", 1)[1]) for line in lines if f"{component} runs as process" in line][-1]
+
+
+def _wait_for_other_pid(home: Home, component: str) -> None:
+    log = home.logs_dir / "supervisor.log"
+    with subprocess.Popen(["tail", "-n", "+1", "-f", str(log)], stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        ended = False
+        for line in tail.stdout:  # the test's own time limit bounds this
+            ended = ended or f"{component} ended with -9" in line
+            if ended and f"{component} runs as process" in line:
+                break
+        tail.kill()
+
+
+def test_down_stops_it_and_says_so_once(home: Home) -> None:
+    run(home, "up")
+    assert run(home, "down").stdout == "The pocket cluster is down.\n"
+    assert run(home, "down").stdout == "The pocket cluster was not up.\n"
+    assert "is down" in run(home, "status").stdout
+
+
+def test_reset_forgets_objects_and_keeps_keys_and_images(home: Home) -> None:
+    run(home, "up")
+    keys = (home.path / "ca.crt").read_bytes()
+    assert run(home, "reset").returncode == 0
+    assert run(home, "up").returncode == 0
+    assert (home.path / "ca.crt").read_bytes() == keys
+    names = [item["metadata"]["name"] for item in lifecycle.ask(home, "/api/v1/namespaces")["items"]]
+    assert names == ["default", "kube-node-lease", "kube-public", "kube-system"]
+
+
+def test_a_port_that_somebody_else_took_is_replaced_in_the_kubeconfig(home: Home) -> None:
+    import socket
+
+    run(home, "up")
+    run(home, "down")
+    with socket.socket() as thief:
+        thief.bind(("127.0.0.1", home.api_port))
+        thief.listen()
+        taken = home.server
+        assert run(home, "up").returncode == 0
+    assert home.server != taken
+    kubeconfig = json.loads(home.kubeconfig.read_text())
+    assert kubeconfig["clusters"][0]["cluster"]["server"] == home.server
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/1").exists(), reason="needs a folder that cannot be written")
+def test_a_home_that_cannot_be_written_is_refused_with_a_sentence() -> None:
+    done = run(Home("/proc/1/no-such-home"), "up")
+    assert done.returncode == 1
+    assert done.stderr.startswith("The pocket cluster keeps its data in /proc/1/no-such-home, and that folder cannot")
+    assert "POCKET_CLUSTER_HOME=FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
