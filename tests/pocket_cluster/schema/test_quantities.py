@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocket_cluster.apiserver.schema import quantity
+from pocket_cluster.api import quantity
 
 WRITTEN = {
     "1000m": "1", "0.5": "500m", "1024Mi": "1Gi", "1.5Gi": "1536Mi", "1000Ki": "1000Ki", "100000k": "100M",
