@@ -1,0 +1,25 @@
+"""kube-proxy: node ports and cluster addresses, and the choice of a pod for each new connection.
+
+May live here: what listens, which endpoint a connection gets, carrying its bytes. May not: anything about HTTP. A real
+kube-proxy never sees a request; it works on connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pocket_cluster.api.client import Client
+from pocket_cluster.api.tasks import run_until
+from pocket_cluster.home import Home
+from pocket_cluster.kube_proxy.proxy import Proxy
+
+
+async def run(home: Home, stop: asyncio.Event) -> None:
+    """Carry traffic until ``stop`` is set."""
+    async with Client(home.credentials("kube-proxy"), "kube-proxy") as client:
+        proxy = Proxy(client, home.addresses, home.proxy_mode)
+        informers = (proxy.services, proxy.slices, proxy.settings)
+        try:
+            await run_until(stop, *(informer.run() for informer in informers), proxy.run())
+        finally:
+            proxy.close()
