@@ -1,0 +1,332 @@
+"""What a probe saw: visits, the shares of pods and versions among them, and the order in which pods answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from kubechaos_helpers import statistics
+from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.prober import Job, Row
+from kubechaos_helpers.statistics import Interval, Match, Order
+
+UNKNOWN = "(no name)"
+STOP_SECONDS = 2.0
+
+VersionOf = Mapping[str, str]
+Progress = Callable[[int], None]
+
+
+class Visit(NamedTuple):
+    """One request of one visitor, answered or not. Times in seconds, ``start`` since the probe began."""
+
+    start: float
+    seconds: float
+    visitor: int
+    connection: int
+    number_on_connection: int
+    pod: str
+    status: int
+    size: int
+    error: str
+
+
+class Share(NamedTuple):
+    """One name's part of what was counted, with its 95 % interval."""
+
+    name: str
+    number: int
+    total: int
+    interval: Interval
+
+
+class Visits:
+    """The visits of one probe. ``version_of`` gives the version of each pod, from the pods' labels."""
+
+    def __init__(self, visits: Iterable[Visit], version_of: VersionOf | None = None, interrupted: bool = False) -> None:
+        self.all = list(visits)
+        self.version_of = dict(version_of or {})
+        self.interrupted = interrupted
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __iter__(self) -> Iterator[Visit]:
+        return iter(self.all)
+
+    @property
+    def answered(self) -> list[Visit]:
+        return [visit for visit in self.all if not visit.error]
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How often each kind of error happened, the most frequent first."""
+        return dict(Counter(visit.error for visit in self.all if visit.error).most_common())
+
+    @property
+    def connections(self) -> int:
+        """How many connections carried the visits that were answered."""
+        return len({visit.connection for visit in self.answered})
+
+    @property
+    def pods(self) -> list[str]:
+        """The pods that answered, in the order of their first answer."""
+        return list(dict.fromkeys(visit.pod for visit in self.answered))
+
+    def name_of(self, visit: Visit, what: str) -> str:
+        """The pod or the version that answered a visit."""
+        pod = visit.pod or UNKNOWN
+        return pod if what == "pod" else self.version_of.get(visit.pod, "(no version)")
+
+    def by(self, what: str = "pod", of: str = "") -> Split:
+        """The shares of each ``pod`` or ``version``, ``of`` connections or requests.
+
+        Connections are counted where there are several: kube-proxy chooses once for each.
+        """
+        if what not in ("pod", "version"):
+            raise CourseError(f"Visits can be counted by pod or by version, not by {what!r}.")
+        if of not in ("", "connections", "requests"):
+            raise CourseError(f"Shares can be of connections or of requests, not of {of!r}.")
+        chosen = of or ("connections" if self.connections > 1 else "requests")
+        return Split(self, what, chosen)
+
+    def sequence(self, what: str = "pod") -> list[str]:
+        """Who answered, one visit after the other."""
+        ordered = sorted(self.answered, key=lambda visit: visit.start)
+        return [self.name_of(visit, what) for visit in ordered]
+
+    def order(self) -> Order:
+        """Whether the pods took turns or were drawn at random, judged by each connection's first answer."""
+        firsts: dict[int, Visit] = {}
+        for visit in sorted(self.answered, key=lambda visit: visit.start):
+            firsts.setdefault(visit.connection, visit)
+        return statistics.order([visit.pod for visit in firsts.values()])
+
+    def loyal_visitors(self) -> int:
+        """How many visitors saw one pod only."""
+        seen: dict[int, set[str]] = {}
+        for visit in self.answered:
+            seen.setdefault(visit.visitor, set()).add(visit.pod)
+        return sum(len(pods) == 1 for pods in seen.values())
+
+    def reading(self) -> str:
+        """What happened, in a sentence or two."""
+        failures = ", ".join(f"{count} times {kind}" for kind, count in self.errors.items())
+        if not self.all:
+            return "There were no visits."
+        if not self.answered:
+            return f"Nobody answered: {len(self)} {plural(len(self), 'visit')}, {failures}."
+        text = (
+            f"{len(self.answered)} of {len(self)} {plural(len(self), 'visit')} were answered, over {self.connections}"
+            f" {plural(self.connections, 'connection')}, by {len(self.pods)} {plural(len(self.pods), 'pod')}."
+        )
+        text += f" Errors: {failures}." if failures else ""
+        return text + (" The probe was interrupted." if self.interrupted else "")
+
+    def __repr__(self) -> str:
+        return self.reading()
+
+
+@dataclass
+class Split:
+    """How visits divide among pods or versions. ``of`` is what is counted: connections or requests."""
+
+    visits: Visits
+    what: str
+    of: str
+    shares: dict[str, Share] = field(init=False)
+
+    def __post_init__(self) -> None:
+        clusters = self._clusters()
+        names = sorted({name for counts in clusters.values() for name in counts})
+        self.shares = {name: self._share(name, list(clusters.values())) for name in names}
+
+    def _clusters(self) -> dict[int, Counter[str]]:
+        """For each connection how many of its requests each name answered."""
+        clusters: dict[int, Counter[str]] = {}
+        for visit in self.visits.answered:
+            clusters.setdefault(visit.connection, Counter())[self.visits.name_of(visit, self.what)] += 1
+        return clusters
+
+    def _share(self, name: str, clusters: list[Counter[str]]) -> Share:
+        if self.of == "connections":
+            count = sum(counts.most_common(1)[0][0] == name for counts in clusters)
+            return Share(name, count, len(clusters), statistics.wilson(count, len(clusters)))
+        pairs = [(counts[name], sum(counts.values())) for counts in clusters]
+        count, total = sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+        return Share(name, count, total, statistics.clustered(pairs))
+
+    @property
+    def total(self) -> int:
+        return next((share.total for share in self.shares.values()), 0)
+
+    def matches(self, name: str, expected: float) -> Match:
+        """Whether a name's share fits an expected one (0 to 1); wrong about once in a million times."""
+        share = self.shares.get(name) or Share(name, 0, self.total, statistics.wilson(0, self.total))
+        if self.of == "connections":
+            return statistics.matches(share.number, share.total, expected)
+        pairs = [(counts[name], sum(counts.values())) for counts in self._clusters().values()]
+        number = statistics.effective_number(pairs) if pairs else 0.0
+        return statistics.matches(share.interval.share * number, number, expected)
+
+    def order(self) -> Order:
+        return self.visits.order()
+
+    def table(self) -> str:
+        """The shares as text, one line a name."""
+        rows = [(self.what, self.of, "share", "95 % interval")]
+        for share in self.shares.values():
+            low, high = share.interval.low, share.interval.high
+            rows.append(
+                (share.name, str(share.number), percent(share.interval.share), f"{percent(low)} to {percent(high)}")
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+    def reading(self, prediction: float | None = None, name: str = "") -> str:
+        """The split in one sentence; with a prediction (0 to 1) of a name's share also how far off it was."""
+        if not self.shares:
+            return self.visits.reading()
+        if self.of == "requests" and self.visits.connections == 1:
+            only = next(iter(self.shares))
+            seen = f"All {self.total} requests on one connection were answered by {only}"
+            return f"{seen}: that says nothing about the split."
+        parts = [
+            f"{share.name} got {percent(share.interval.share)}"
+            f" ({percent(share.interval.low)} to {percent(share.interval.high)})"
+            for share in self.shares.values()
+        ]
+        listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        text = f"Of {self.total} {self.of}, {listed}."
+        return text + (self._gap(prediction, name) if prediction is not None else "")
+
+    def _gap(self, prediction: float, name: str) -> str:
+        share = self.shares.get(name or max(self.shares))
+        if share is None:
+            return ""
+        inside = share.interval.low <= prediction <= share.interval.high
+        where = "within" if inside else "outside"
+        gap = abs(100 * (share.interval.share - prediction))
+        return f" Predicted for {share.name}: {percent(prediction)}, {gap:.1f} points off and {where} the interval."
+
+    def show(self, prediction: float | None = None, name: str = "") -> object:
+        """The split as a chart, with its table and its reading. See kubechaos_helpers.chart."""
+        from kubechaos_helpers import chart
+
+        return chart.show_split(self, prediction, name)
+
+    def __repr__(self) -> str:
+        return f"{self.table()}\n{self.reading()}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def plural(number: int, word: str) -> str:
+    return word if number == 1 else f"{word}s"
+
+
+# --- running the prober
+
+
+class RunningProbe:
+    """A probe under way in its own process; its visits arrive on a thread of its own."""
+
+    def __init__(self, job: Job, version_of: VersionOf | None = None, on_batch: Progress | None = None) -> None:
+        self._version_of, self._on_batch = version_of, on_batch
+        self._seen: list[Visit] = []
+        self._finished = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "kubechaos_helpers.prober"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl+C is for the one who waits; it stops the child itself
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._process.stdin.flush()
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read(self, lines: IO[str]) -> None:
+        for line in lines:
+            content = json.loads(line)
+            if "done" in content:
+                self._finished = bool(content["done"])
+                continue
+            self._seen += [Visit(*Row(*row)) for row in content["visits"]]
+            if self._on_batch:
+                self._on_batch(len(self._seen))
+
+    @property
+    def visits(self) -> Visits:
+        """What has been seen so far."""
+        return Visits(list(self._seen), self._version_of, interrupted=not self._finished and not self.is_running)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> Visits:
+        """End the probe now; what it saw until then."""
+        if self.is_running:
+            self._process.send_signal(signal.SIGTERM)
+        return self._end(STOP_SECONDS)
+
+    def wait(self) -> Visits:
+        """Wait for the probe's end. An interrupt stops it and keeps what it saw."""
+        try:
+            return self._end(None)
+        except KeyboardInterrupt:
+            return self.stop()
+
+    def _end(self, seconds: float | None) -> Visits:
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        return self.visits
+
+
+def job_for(url: str, **options: object) -> Job:
+    """The job for a URL; CourseError for what is no URL or no number."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CourseError(f"{url!r} is not an address that can be visited. It must look like http://127.0.0.1:30080.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    tls = parts.scheme == "https"
+    port = parts.port or (443 if tls else 80)
+    job = Job(host=parts.hostname, port=port, path=path, tls=tls, **options)  # type: ignore[arg-type]
+    _check(job)
+    return job
+
+
+def _check(job: Job) -> None:
+    for name in ("visitors", "requests", "timeout", "rate", "pause", "duration"):
+        value = getattr(job, name)
+        least = 0 if name in ("requests", "rate", "pause", "duration") else 1e-9
+        if not isinstance(value, (int, float)) or value < least:
+            raise CourseError(f"{name} must be a number of at least {0 if not least else 1}, not {value!r}.")
+    if not job.requests and not job.duration:
+        raise CourseError("Say how many requests each visitor makes, or for how many seconds (duration).")
