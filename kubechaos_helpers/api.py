@@ -1,0 +1,166 @@
+"""Requests to the Kubernetes API through the official client: its credentials, its TLS, plain dictionaries."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from kubechaos_helpers.errors import CourseError
+
+Object = dict[str, Any]
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+TIMEOUT = 30.0
+
+
+class Refused(CourseError):
+    """The API server said no. ``code``, ``reason`` and ``message`` are its own."""
+
+    def __init__(self, status: Mapping[str, Any], text: str = "") -> None:
+        self.code = int(status.get("code") or 0)
+        self.reason = str(status.get("reason") or "")
+        self.message = str(status.get("message") or text or "the request was refused")
+        self.causes: list[Mapping[str, str]] = (status.get("details") or {}).get("causes") or []
+        super().__init__(f"The cluster refused this: {self.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the API serves one kind."""
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    names: frozenset[str]
+
+    @property
+    def full_name(self) -> str:
+        """``deployment.apps``, as kubectl prints it."""
+        return f"{self.singular}.{self.group}" if self.group else self.singular
+
+    def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"/namespaces/{namespace}" if self.namespaced else ""
+        return root + place + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
+
+
+class Api:
+    """One cluster. ``client`` is an ApiClient of the official package."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Any:
+        """The decoded answer. Refused when the server refuses, CourseError when it cannot be reached."""
+        response = self._open(method, path, query, body, content_type, accept, TIMEOUT)
+        text = response.data.decode()
+        if response.status >= 400:
+            raise _refusal(text, response.status)
+        return json.loads(text) if accept != "text/plain" else text
+
+    def lines(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[str]:
+        """The lines of an answer that goes on: a watch or a followed log. Ends after ``seconds`` without a line."""
+        response = self._open("GET", path, query, None, "", "application/json", seconds)
+        try:
+            rest = b""
+            for chunk in response.stream():
+                *complete, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode() for line in complete if line)
+        except Exception as error:
+            if "timed out" not in str(error).lower():
+                raise
+        finally:
+            response.close()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content_type: str,
+        accept: str,
+        seconds: float,
+    ) -> Any:
+        import urllib3
+
+        configuration = self._client.configuration
+        headers = {"Accept": accept, "User-Agent": "kubechaos-helpers"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+        url = configuration.host + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        content = None if body is None else json.dumps(body).encode()
+        timeout = urllib3.Timeout(connect=10, read=seconds)
+        follows = (query or {}).get("watch") == "true" or (query or {}).get("follow") == "true"
+        try:
+            return self._client.rest_client.pool_manager.request(
+                method, url, body=content, headers=headers, timeout=timeout, preload_content=not follows, retries=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise CourseError(
+                f"The cluster at {configuration.host} does not answer ({type(error).__name__})."
+                " Run connect() again: it starts the embedded cluster if that is down."
+            ) from error
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """Everything that the cluster serves, by discovery."""
+        return [
+            _kind(group, version, entry)
+            for path in ("/api", "/apis")
+            for group in self.request("GET", path, accept=DISCOVERY)["items"]
+            for version in group["versions"]
+            for entry in version["resources"]
+        ]
+
+    def kind(self, name: str) -> Kind:
+        """The kind of a name as kubectl takes it: ``pod``, ``pods``, ``po``, ``deployment.apps``."""
+        wanted = name.lower()
+        for kind in self.kinds:
+            if wanted in kind.names:
+                return kind
+        raise CourseError(
+            f'The cluster has no resource type "{name}". Try pods, deployments, services or endpointslices.'
+        )
+
+    def kind_of(self, api_version: str, kind: str) -> Kind | None:
+        """The kind that a manifest names, if the cluster serves it."""
+        group, _, version = api_version.rpartition("/")
+        found = (each for each in self.kinds if (each.group, each.version, each.kind) == (group, version, kind))
+        return next(found, None)
+
+
+def _kind(group: Mapping[str, Any], version: Mapping[str, Any], entry: Mapping[str, Any]) -> Kind:
+    name = (group.get("metadata") or {}).get("name", "")
+    plural, singular = entry["resource"], entry.get("singularResource") or entry["resource"]
+    names = {plural, singular, entry["responseKind"]["kind"].lower(), *(entry.get("shortNames") or [])}
+    names |= {f"{each}.{name}" for each in (plural, singular) if name}
+    is_namespaced = entry["scope"] == "Namespaced"
+    kind = entry["responseKind"]["kind"]
+    return Kind(name, version["version"], plural, singular, kind, is_namespaced, frozenset(names))
+
+
+def _refusal(text: str, code: int) -> Refused:
+    try:
+        status = json.loads(text)
+    except ValueError:
+        status = {}
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        status = {"code": code}
+    return Refused(status, text)

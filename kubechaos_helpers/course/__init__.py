@@ -1,0 +1,1 @@
+"""What makes pages out of notebooks: where files are, predictions, comparing a learner's manifest."""

@@ -1,0 +1,75 @@
+"""Where the course's files are, and the learner's own copies of them in ``my/``.
+
+Learners work on copies: notebooks without outputs, manifests and the application. Nothing there is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from kubechaos_helpers.errors import CourseError
+
+NEVER_COPIED = ("__pycache__", ".ipynb_checkpoints")
+
+
+def course_root() -> Path:
+    """The folder that holds notebooks, manifests and images: never the working directory."""
+    for folder in (os.environ.get("KUBECHAOS_COURSE"), Path(__file__).parents[2]):
+        if folder and (Path(folder) / "manifests").is_dir():
+            return Path(folder)
+    raise CourseError(
+        "The course's files were not found. Install the course from its own folder (pip install -r requirements.txt),"
+        " or name that folder with KUBECHAOS_COURSE."
+    )
+
+
+def my_folder() -> Path:
+    """The learner's folder: ``my/``, or what KUBECHAOS_MY names."""
+    return Path(os.environ.get("KUBECHAOS_MY") or course_root() / "my")
+
+
+def shipped(name: str) -> Path:
+    """A file or folder of the course, such as ``manifests/02-…/dual.yaml``."""
+    path = course_root() / name
+    if not path.exists():
+        raise CourseError(f"The course has no {name}.")
+    return path
+
+
+def mine(name: str, first: str = "") -> Path:
+    """The learner's own copy, made from the shipped ``first`` (or the same name) when it is not there yet."""
+    own = my_folder() / name
+    if not own.exists():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        source = shipped(first or name)
+        if source.is_dir():
+            shutil.copytree(source, own, ignore=shutil.ignore_patterns(*NEVER_COPIED))
+        else:
+            shutil.copyfile(source, own)
+    return own
+
+
+def open_copies() -> Path:
+    """Make a copy without outputs of every notebook that has none in ``my/``; the path of the first one."""
+    notebooks = sorted(shipped("notebooks").glob("*.ipynb"))
+    copies = [copy_without_outputs(notebook) for notebook in notebooks]
+    mine("images/custom")
+    return copies[0]
+
+
+def copy_without_outputs(notebook: Path) -> Path:
+    """The learner's copy of a notebook. One that is there stays as it is."""
+    own = my_folder() / notebook.name
+    if own.exists():
+        return own
+    content = json.loads(notebook.read_text())
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    content["metadata"].pop("widgets", None)
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return own
