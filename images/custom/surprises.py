@@ -1,16 +1,19 @@
-"""What makes this version what it is. Change it, build the image, and see your own version run."""
+"""What this version looks like and says. Change it, build an image of it, and find it behind the Service."""
 
-TITLE = "kubechaos, my way"
 VERSION = "custom"
-COLOUR = "#a34700"
-
+IMAGE_TAG = "v2"
+TITLE = "Kubechaos, my way"
+MESSAGE = "You are looking at the custom version."
+COLOUR = "#d9480f"  # of the band and the frame: any CSS colour; the text stays readable with each of them
+PATTERN = "striped"  # of the band: solid, striped or dotted
+DELAY = 0  # seconds that each page takes
 SURPRISES = [
-    "Surprise! This is the version that you made.",
-    "Half of the visitors see this. Measure it.",
-    "Same Service, other pod. Nobody asked you which.",
-    "Roses are red, this header is not blue.",
-    "You were chosen at random. Really: at random.",
-    "Refresh as often as you like: this connection stays.",
-    "I am the new one. Be kind.",
-    "Three of me and one of the others make three quarters.",
+    "🦖 A dinosaur has merged your pull request. It did not read it.",
+    "🎷 The load balancer plays free jazz: each connection is a solo.",
+    "🪄 Abracadabra! The pod you saw before is still there. You are not.",
+    "🌶️ This version has extra chilli.",
+    "🧃 Your cluster has been squeezed. Please shake before use.",
+    "🛸 Unidentified traffic was seen over node 51.",
+    "🐝 A swarm of replicas is looking for a new hive.",
+    "🥁 Drum roll … and here is exactly the same page with another sentence.",
 ]
