@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_both_versions_are_whole_run_the_same_program_and_differ_in_their_surpri
 
 
 def test_the_versions_differ_in_colour_pattern_title_and_every_surprise() -> None:
-    values = []
+    values: list[dict[str, Any]] = []
     for folder in ("original", "custom"):
         values.append({})
         exec((IMAGES / folder / "surprises.py").read_text(), values[-1])
