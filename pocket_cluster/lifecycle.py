@@ -153,7 +153,7 @@ def _read_report(reader: int) -> str:
     with open(reader, "rb") as pipe:
         if not select.select([pipe], [], [], START_SECONDS)[0]:
             return f"The cluster did not report within {START_SECONDS:.0f} s."
-        return pipe.read().decode()
+        return pipe.read1().decode()  # not to the end: the components inherit the other side
 
 
 def _environment() -> dict[str, str]:

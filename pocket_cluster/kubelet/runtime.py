@@ -21,6 +21,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -61,6 +62,7 @@ def main(home: Path) -> None:
     )
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", start, library, str(home)]
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     os.execve(sys.executable, command, environment)
 
 
@@ -228,7 +230,7 @@ class Runtime:
             connection.flush()
             for request in connection.requests():
                 connection.send({"request": request["request"], **self._answer(request)})
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError, TypeError):  # gone, or not a kubelet
             self._connections.remove(connection)
             self._selector.unregister(connection.socket)
             connection.socket.close()
@@ -250,11 +252,14 @@ class Runtime:
             case "list":
                 return {"containers": [container.described() for container in self._containers.values()]}
             case "forget":
-                for name in request["ids"]:
-                    if self._containers[name].finished is not None:
-                        del self._containers[name]
+                self._forget(request["ids"])
                 return {}
         return {"error": f"unknown operation {request['op']}"}
+
+    def _forget(self, names: list[str]) -> None:
+        for name in names:
+            if name in self._containers and self._containers[name].finished is not None:
+                del self._containers[name]
 
     # --- containers
 

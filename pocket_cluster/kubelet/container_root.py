@@ -1,0 +1,156 @@
+"""What a container finds when it starts: its files, its programs ``python`` and ``hostname``, its working directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pocket_cluster.home import Home
+from pocket_cluster.kubelet.container_process import PYTHON_NAMES, ContainerSettings
+from pocket_cluster.kubelet.images import Image
+from pocket_cluster.kubelet.pod_network import NetworkSettings
+
+SITE_CUSTOMIZE = """\
+import os, sys
+if "POCKET_CONTAINER" in os.environ:
+    sys.path.insert(0, {library!r})
+    from pocket_cluster.kubelet.container_process import enter_cold
+    sys.path.remove({library!r})
+    enter_cold(os.environ["POCKET_CONTAINER"])
+"""
+# Options that would keep the interpreter from reading sitecustomize; a pod sees nothing of the cluster's Python anyway.
+PYTHON_PROGRAM = """\
+#!/bin/sh
+while :; do case "$1" in -I|-E|-S|-s) shift ;; *) break ;; esac; done
+export POCKET_CONTAINER={settings} PYTHONPATH={site}"${{PYTHONPATH:+:$PYTHONPATH}}"
+exec {python} -s "$@"
+"""
+HOSTNAME_PROGRAM = """\
+#!/bin/sh
+echo {hostname}
+"""
+
+
+def write_site(home: Home) -> Path:
+    """The folder with the ``sitecustomize`` that makes a cold interpreter a pod's."""
+    folder = home.run_dir / "site"
+    folder.mkdir(parents=True, exist_ok=True)
+    library = str(Path(__file__).parent.parent.parent)
+    (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE.format(library=library))
+    return folder
+
+
+def network_settings(home: Home, namespace: str, hostname: str, address: str) -> NetworkSettings:
+    addresses = home.addresses
+    return {
+        "hostname": hostname,
+        "namespace": namespace,
+        "address": address,
+        "block": addresses.block,
+        "port_table": str(home.run_dir / "ports.json") if addresses.single else None,
+        "services": str(home.run_dir / "services.json"),
+    }
+
+
+def make_container(
+    folder: Path,
+    image: Image,
+    argv: list[str],
+    environment: Mapping[str, str],
+    working_directory: str,
+    mounts: Mapping[str, Path],
+    network: NetworkSettings,
+    site: Path,
+) -> ContainerSettings:
+    """Make a container's folder afresh. ``mounts``: paths in the container to files or folders of this machine."""
+    root, programs = folder / "root", folder / "bin"
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(image.root, root, symlinks=True)
+    owned = {*image.owned, "/tmp", *mounts}
+    (root / "tmp").mkdir(exist_ok=True)
+    for path, source in sorted(mounts.items()):
+        _mount(root / path.lstrip("/"), source)
+    if _lies_in(working_directory, owned) or not Path(working_directory).is_dir():
+        owned.add(working_directory)
+        (root / working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    settings: ContainerSettings = {
+        "argv": argv,
+        "environment": {**environment, "PATH": _search_path(programs, environment, owned, root)},
+        "working_directory": _on_machine(working_directory, owned, root),
+        "root": str(root),
+        "owned": sorted(owned - {"/"}),
+        "programs": str(programs),
+        "title": network["hostname"][-15:],
+        "network": network,
+    }
+    _write_programs(programs, settings, site)
+    return settings
+
+
+def _mount(place: Path, source: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+    place.symlink_to(source)
+
+
+def _search_path(programs: Path, environment: Mapping[str, str], owned: set[str], root: Path) -> str:
+    """The image's PATH with the container's own programs first and its own folders translated."""
+    folders = [folder for folder in environment.get("PATH", os.defpath).split(":") if folder]
+    return ":".join([str(programs), *(_on_machine(folder, owned, root) for folder in folders)])
+
+
+def _on_machine(path: str, owned: set[str], root: Path) -> str:
+    if path == "/":  # a program in / works in the container's root, where its files are
+        return str(root)
+    return str(root / path.lstrip("/")) if _lies_in(path, owned) else path
+
+
+def _lies_in(path: str, owned: set[str]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in owned if folder != "/")
+
+
+def _write_programs(programs: Path, settings: ContainerSettings, site: Path) -> None:
+    programs.mkdir(parents=True, exist_ok=True)
+    file = programs.parent / "settings.json"
+    file.write_text(json.dumps(settings))
+    python = PYTHON_PROGRAM.format(
+        settings=shlex.quote(str(file)),
+        site=shlex.quote(str(site)),
+        python=shlex.quote(getattr(sys, "_base_executable", sys.executable)),
+    )
+    _write_program(programs / PYTHON_NAMES[0], python)
+    for name in PYTHON_NAMES[1:]:
+        if not (programs / name).exists():
+            (programs / name).symlink_to(PYTHON_NAMES[0])
+    _write_program(programs / "hostname", HOSTNAME_PROGRAM.format(hostname=settings["network"]["hostname"]))
+
+
+def _write_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o700)
+
+
+def start_failure(settings: ContainerSettings) -> str:
+    """Why the program cannot be started, as runc says it; empty when it can."""
+    program, root = settings["argv"][0], Path(settings["root"])
+    if not Path(settings["working_directory"]).is_dir():
+        shown = settings["working_directory"].removeprefix(str(root))
+        return f"error during container init: mkdir {shown}: not a directory"
+    if program.startswith("/"):
+        place = Path(_on_machine(program, set(settings["owned"]), root))
+        if place.exists() or posixpath.basename(program) in PYTHON_NAMES:
+            return ""
+        return f'exec: "{program}": stat {program}: no such file or directory'
+    found = shutil.which(program, path=settings["environment"]["PATH"])
+    if "/" in program:
+        found = shutil.which(str(Path(settings["working_directory"]) / program))
+    return "" if found else f'exec: "{program}": executable file not found in $PATH'

@@ -1,0 +1,71 @@
+"""The kubelet's own HTTPS API, for the API server alone: logs of containers."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from pocket_cluster.addresses import LOOPBACK
+from pocket_cluster.home import Home
+from pocket_cluster.kubelet import logs
+from pocket_cluster.kubelet.pod_worker import PodWorker
+
+# By ``namespace/name``.
+FindWorker = Callable[[str], PodWorker | None]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class KubeletServer:
+    """Listens on a free port of 127.0.0.1."""
+
+    def __init__(self, home: Home, find: FindWorker) -> None:
+        self._home = home
+        self._find = find
+        self.port = 0
+
+    async def start(self) -> web.AppRunner:
+        application = web.Application(middlewares=[self._authenticate])
+        application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        site = web.TCPSite(runner, LOOPBACK, 0, ssl_context=self._home.server_ssl_context())
+        await site.start()
+        self.port = runner.addresses[0][1]
+        return runner
+
+    @web.middleware
+    async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self._home.kubelet_token.encode()):
+            raise web.HTTPUnauthorized(text="Unauthorized")
+        return await handler(request)
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        where, pod, container = (request.match_info[part] for part in ("namespace", "pod", "container"))
+        worker = self._find(f"{where}/{pod}")
+        if worker is None:
+            raise web.HTTPNotFound(text=f'pod "{pod}" does not exist')
+        try:
+            options = logs.options_from(request.query)
+            status = worker.container_status(container)
+            attempt = logs.attempt_to_read(status, pod, container, options.previous)
+        except (logs.LogError, ValueError) as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return await self._stream(request, worker, container, attempt, options)
+
+    async def _stream(
+        self, request: web.Request, worker: PodWorker, container: str, attempt: int, options: logs.LogOptions
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        path = logs.path_of(worker.folder, container, attempt)
+        try:
+            async for chunk in logs.read(path, options, lambda: worker.runs(container, attempt)):
+                await response.write(chunk)
+        except (ConnectionResetError, asyncio.CancelledError):
+            pass  # the reader has gone
+        return response
