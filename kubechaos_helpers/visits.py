@@ -119,6 +119,12 @@ class Visits:
             seen.setdefault(visit.visitor, set()).add(visit.pod)
         return sum(len(pods) == 1 for pods in seen.values())
 
+    def show_sequence(self, what: str = "pod") -> object:
+        """Who answered one visit after the other, as a strip. See kubechaos_helpers.chart."""
+        from kubechaos_helpers import chart
+
+        return chart.show_sequence(self, what)
+
     def reading(self) -> str:
         """What happened, in a sentence or two."""
         failures = ", ".join(f"{count} times {kind}" for kind, count in self.errors.items())
@@ -246,7 +252,8 @@ class RunningProbe:
     """A probe under way in its own process; its visits arrive on a thread of its own."""
 
     def __init__(self, job: Job, version_of: VersionOf | None = None, on_batch: Progress | None = None) -> None:
-        self._version_of, self._on_batch = version_of, on_batch
+        self.version_of = dict(version_of or {})
+        self._on_batch = on_batch
         self._seen: list[Visit] = []
         self._finished = False
         self._process = subprocess.Popen(
@@ -277,7 +284,7 @@ class RunningProbe:
     @property
     def visits(self) -> Visits:
         """What has been seen so far."""
-        return Visits(list(self._seen), self._version_of, interrupted=not self._finished and not self.is_running)
+        return Visits(list(self._seen), self.version_of, interrupted=not self._finished and not self.is_running)
 
     @property
     def is_running(self) -> bool:

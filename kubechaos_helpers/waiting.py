@@ -12,31 +12,45 @@ from kubechaos_helpers.errors import CourseError
 
 Object = dict[str, Any]
 Objects = dict[str, Object]
+WINDOW = 1
 
 
-def follow(api: Api, kind: Kind, namespace: str, selector: str, seconds: float) -> Iterator[Objects]:
-    """The collection now and after every change, by name, until ``seconds`` have passed."""
+def follow(
+    api: Api, kind: Kind, namespace: str, selector: str, seconds: float, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Objects]:
+    """The collection now and after every change, by name, until ``seconds`` have passed or ``stopped``.
+
+    The watch is opened anew every WINDOW seconds from where it was, so that a stop is noticed soon.
+    """
     deadline = time.monotonic() + seconds
-    query = {"labelSelector": selector} if selector else {}
-    while time.monotonic() < deadline:
-        listed = api.request("GET", kind.path(namespace), query)
+    path, query = kind.path(namespace), {"labelSelector": selector} if selector else {}
+    while time.monotonic() < deadline and not stopped():
+        listed = api.request("GET", path, query)
         seen = {item["metadata"]["name"]: item for item in listed["items"]}
         yield seen
         version = listed["metadata"]["resourceVersion"]
-        left = max(1, round(deadline - time.monotonic()))
-        watch = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(left)}
-        for line in api.lines(kind.path(namespace), watch, left + 1):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                break
-            name = event["object"]["metadata"]["name"]
-            if event["type"] == "DELETED":
-                seen.pop(name, None)
-            else:
-                seen[name] = event["object"]
-            yield seen
-            if time.monotonic() > deadline:
-                return
+        while version and time.monotonic() < deadline and not stopped():
+            watch = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(WINDOW)}
+            for line in api.lines(path, watch, WINDOW + 5):
+                event = json.loads(line)
+                version = _take_in(seen, event)
+                if not version:
+                    break  # too old: list again
+                yield seen
+                if time.monotonic() > deadline:
+                    return
+
+
+def _take_in(seen: Objects, event: Object) -> str:
+    """Note an event; the revision to go on from, or ``""`` when the watch has failed."""
+    if event["type"] == "ERROR":
+        return ""
+    metadata = event["object"]["metadata"]
+    if event["type"] == "DELETED":
+        seen.pop(metadata["name"], None)
+    else:
+        seen[metadata["name"]] = event["object"]
+    return str(metadata["resourceVersion"])
 
 
 def until(api: Api, kind: Kind, namespace: str, selector: str, done: Callable[[Objects], bool], seconds: float) -> bool:

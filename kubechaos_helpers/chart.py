@@ -1,0 +1,132 @@
+"""Charts with words: every picture comes with a text table and a sentence that says what it shows.
+
+A chart is an HTML widget with an ``<img alt=…>``; its other forms are a PNG and the text. It is drawn on a
+``Figure`` of its own (pyplot is not safe in threads), opaque white so that it is legible in dark mode too.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from kubechaos_helpers.style import looks
+from kubechaos_helpers.visits import Split, Visits, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, ROW_HEIGHT, DPI = 7.5, 0.5, 110
+MOST_IN_STRIP = 200
+
+
+class Chart:
+    """A picture, its table and its reading; notebooks show all three."""
+
+    def __init__(self, figure: Figure, reading: str, table: str = "") -> None:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
+        self.png, self.reading, self.table = buffer.getvalue(), reading, table
+
+    @property
+    def text(self) -> str:
+        return f"{self.table}\n\n{self.reading}" if self.table else self.reading
+
+    @property
+    def html(self) -> str:
+        """The picture with its alternative text, the table and the reading below."""
+        data = base64.b64encode(self.png).decode()
+        table = f'<pre style="color: var(--jp-ui-font-color1)">{html.escape(self.table)}</pre>' if self.table else ""
+        return (
+            f'<figure style="margin: 0"><img alt="{html.escape(self.reading)}" style="max-width: 100%"'
+            f' src="data:image/png;base64,{data}">{table}'
+            f'<figcaption style="color: var(--jp-ui-font-color1)">{html.escape(self.reading)}</figcaption></figure>'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """A widget where widgets are shown, a PNG elsewhere, and always the text."""
+        import ipywidgets
+
+        widget = ipywidgets.HTML(self.html)
+        view: dict[str, Any] = widget._repr_mimebundle_()
+        return {**view, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.text}
+
+
+def show_split(split: Split, prediction: float | None = None, name: str = "") -> Chart:
+    """The shares as bars with their intervals, and the prediction as a line."""
+    figure, axes = _figure(max(1, len(split.shares)))
+    draw_split(axes, split)
+    if prediction is not None:
+        axes.axvline(100 * prediction, color="black", linestyle="--", linewidth=1.5, label="predicted")
+        axes.legend(loc="lower right", frameon=True)
+    axes.set_title(f"Share of {split.total} {split.of} by {split.what}", loc="left")
+    return Chart(figure, split.reading(prediction, name), split.table())
+
+
+def draw_split(axes: Axes, split: Split) -> None:
+    """Bars from the top in the order of the names; whiskers are 95 % intervals."""
+    names = list(split.shares)
+    look = looks(names, split.visits.version_of)
+    for place, name in enumerate(names):
+        interval = split.shares[name].interval
+        share = 100 * interval.share
+        bounds = [[share - 100 * interval.low], [100 * interval.high - share]]
+        axes.barh(place, share, color=look[name].colour, hatch=look[name].hatch, edgecolor="black", height=0.7)
+        axes.errorbar(share, place, xerr=bounds, color="black", capsize=5)
+        axes.text(101, place, percent(interval.share), va="center")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("per cent")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def show_sequence(visits: Visits, what: str = "pod") -> Chart:
+    """Who answered, one box a visit from left to right, so that runs can be seen."""
+    sequence = visits.sequence(what)
+    names = sorted(set(sequence))
+    shown = sequence[:MOST_IN_STRIP]
+    figure, axes = _figure(max(1, len(names)))
+    look = looks(names, visits.version_of)
+    for place, name in enumerate(names):
+        boxes = [(index, 1) for index, answered in enumerate(shown) if answered == name]
+        axes.broken_barh(
+            boxes,
+            (place - 0.4, 0.8),
+            facecolor=look[name].colour,
+            hatch=look[name].hatch,
+            edgecolor="black",
+            linewidth=0.5,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1, len(shown)))
+    axes.set_xlabel("visit")
+    first = f"The first {len(shown)} of {len(sequence)}" if len(shown) < len(sequence) else f"All {len(sequence)}"
+    axes.set_title(f"{first} visits, one after the other", loc="left")
+    return Chart(figure, sequence_reading(visits, what), "")
+
+
+def sequence_reading(visits: Visits, what: str = "pod") -> str:
+    """The sequence in a sentence: who answered, and how long runs were."""
+    sequence = visits.sequence(what)
+    if not sequence:
+        return visits.reading()
+    changes = sum(a != b for a, b in pairwise(sequence))
+    names = sorted(set(sequence))
+    over = f"over {visits.connections} {'connection' if visits.connections == 1 else 'connections'}"
+    if len(names) == 1:
+        return f"{names[0]} answered all {len(sequence)} visits, {over}."
+    return f"{len(names)} {what}s answered {len(sequence)} visits {over}; {changes} times another one than before."
+
+
+def _figure(rows: int) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 1.5 + ROW_HEIGHT * rows), layout="constrained")
+    axes = figure.subplots()
+    return figure, axes

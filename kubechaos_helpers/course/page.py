@@ -1,0 +1,189 @@
+"""What pages do around their measurements: begin from any state, compare a manifest, point to the learner's copy."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from kubechaos_helpers import manifests, waiting
+from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
+from kubechaos_helpers.cluster import Cluster
+from kubechaos_helpers.course.files import copy_without_outputs, mine, my_folder, shipped
+from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.printing import align
+
+LESSON_SELECTOR = "app=kubechaos"
+
+
+def start(notebook: str) -> None:
+    """Offer the learner's own copy when the shipped notebook, which holds the answers, is open instead."""
+    copy = copy_without_outputs(shipped(f"notebooks/{notebook}"))
+    if Path.cwd().resolve() == shipped("notebooks").resolve():
+        print(f"Your own copy of this page, without the answers: {_shown(copy)}. Open that one to learn.")
+    else:
+        print("This is your own copy: change what you like.")
+
+
+def _shown(path: Path) -> str:
+    return f"my/{path.relative_to(my_folder())}"
+
+
+def begin(cluster: Cluster, manifest: str) -> None:
+    """Bring the lesson to its beginning from whatever state it is in; other namespaces and Services stay."""
+    wanted = manifests.load(shipped(manifest))
+    keep = {(obj["kind"], obj["metadata"]["name"]) for obj in wanted}
+    for kind, selected in (("Deployment", LESSON_SELECTOR), ("Service", "")):
+        for obj in cluster.objects(kind.lower(), selected):
+            is_of_lesson = kind == "Deployment" or (obj["spec"].get("selector") or {}).get("app") == "kubechaos"
+            if is_of_lesson and (kind, obj["metadata"]["name"]) not in keep:
+                _remove(cluster, kind.lower(), obj["metadata"]["name"])
+    for obj in wanted:
+        manifests.apply(cluster.api, cluster.namespace, obj)
+    _remove_stray_pods(cluster)
+    for obj in wanted:
+        if obj["kind"] == "Deployment":
+            _wait(cluster, obj["metadata"]["name"])
+    print("The lesson is at its beginning: one Deployment, kubechaos, and one Service, kubechaos-svc.")
+
+
+def _remove(cluster: Cluster, kind: str, name: str, now: bool = False) -> None:
+    body: dict[str, object] = {"propagationPolicy": "Background"} | ({"gracePeriodSeconds": 0} if now else {})
+    cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=body)
+
+
+def _remove_stray_pods(cluster: Cluster) -> None:
+    """Pods that nobody owns any more, as label surgery leaves them."""
+    for pod in cluster.objects("pods", LESSON_SELECTOR):
+        if not pod["metadata"].get("ownerReferences"):
+            _remove(cluster, "pod", pod["metadata"]["name"], now=True)
+
+
+def _wait(cluster: Cluster, name: str) -> None:
+    kind = cluster.api.kind("deployments")
+    ready = waiting.until(
+        cluster.api, kind, cluster.namespace, "", lambda seen: name in seen and waiting.is_rolled_out(seen[name]), 60.0
+    )
+    if not ready:
+        why = waiting.why_not_ready(cluster.api, cluster.namespace, cluster.read("deployment", name))
+        raise CourseError(f"Deployment {name} did not become ready. {why}")
+    pods = cluster.api.kind("pods")
+    waiting.until(cluster.api, pods, cluster.namespace, LESSON_SELECTOR, lambda seen: len(seen) == 1, 60.0)
+
+
+def end(cluster: Cluster) -> None:
+    """Remove everything that the lesson made; the learner's files and images stay."""
+    for obj in cluster.objects("services"):
+        if (obj["spec"].get("selector") or {}).get("app") == "kubechaos":
+            _remove(cluster, "service", obj["metadata"]["name"])
+    for obj in cluster.objects("deployments", LESSON_SELECTOR):
+        _remove(cluster, "deployment", obj["metadata"]["name"])
+    cluster.wait_until_gone("pods", LESSON_SELECTOR)
+    print("The lesson's Deployments and Services are gone; your files and images are kept.")
+
+
+# --- manifests
+
+
+def show_difference(before: str, after: str) -> None:
+    """Print what changes from one shipped manifest to another, as ``diff -u`` does."""
+    texts = [shipped(name).read_text().splitlines() for name in (before, after)]
+    names = [Path(name).name for name in (before, after)]
+    print("\n".join(line.rstrip() for line in difflib.unified_diff(*texts, *names, lineterm="")))
+
+
+def compare(manifest: Path, with_shipped: str) -> None:
+    """Say what is still different between the learner's manifest and the lesson's, object by object."""
+    try:
+        own = manifests.load(manifest)
+    except CourseError as error:
+        print(error)
+        return
+    wanted = {_identity(obj): obj for obj in manifests.load(shipped(with_shipped))}
+    found = {_identity(obj): obj for obj in own}
+    lines = [f"{kind} {name} is missing." for kind, name in wanted if (kind, name) not in found]
+    lines += [f"{kind} {name} is not part of the lesson." for kind, name in found if (kind, name) not in wanted]
+    for identity in wanted.keys() & found.keys():
+        lines += [f"{' '.join(identity)}: {each}" for each in _differences(found[identity], wanted[identity], "")]
+    print("\n".join(sorted(lines)) or "Your manifest describes exactly what the lesson needs.")
+
+
+def _identity(obj: manifests.Object) -> tuple[str, str]:
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def _differences(found: object, wanted: object, path: str) -> list[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return [
+            line
+            for key in sorted({*found, *wanted})
+            for line in _differences(found.get(key), wanted.get(key), f"{path}.{key}" if path else key)
+        ]
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        pairs = enumerate(zip(found, wanted, strict=True))
+        return [line for index, (one, other) in pairs for line in _differences(one, other, f"{path}[{index}]")]
+    if found == wanted:
+        return []
+    if found is None:
+        return [f"{path} is missing; it should be {wanted!r}."]
+    return [f"{path} is {found!r}; it should be {wanted!r}." if wanted is not None else f"{path} should not be there."]
+
+
+def complete(manifest: Path, with_shipped: str) -> None:
+    """Replace the learner's manifest by the whole one; what was written is kept beside it."""
+    whole = shipped(with_shipped).read_text()
+    if manifest.read_text() != whole:
+        manifest.with_name(manifest.name + ".before").write_text(manifest.read_text())
+        manifest.write_text(whole)
+    print(f"{_shown(manifest)} is the whole manifest now; what it was before is in {manifest.name}.before.")
+
+
+# --- addresses
+
+
+def link(cluster: Cluster, service: str) -> object:
+    """A link to the Service's page for the learner's own browser."""
+    from IPython.display import HTML
+
+    url = cluster.url(service)
+    note = ""
+    if notebook_proxy():
+        note = (
+            " Here a proxy stands between your browser and the Service: it opens a new connection for each refresh,"
+            " and a private window asks for a token. The cells below show the same with the prober."
+        )
+    return HTML(  # type: ignore[no-untyped-call]
+        f'<a href="{browser_url(url)}" target="_blank" rel="noopener">Open the page of {service} in a new tab</a>{note}'
+    )
+
+
+def show_endpoints(cluster: Cluster, service: str) -> None:
+    """Print each address behind a Service beside the pod that has it."""
+    rows = [("ADDRESS", "POD", "VERSION", "READY")]
+    rows += [(ip, pod, version, str(ready).lower()) for ip, pod, version, ready in cluster.endpoints(service)]
+    print(align(rows))
+
+
+def show_reach(cluster: Cluster, service: str) -> None:
+    """Say whether a terminal on this machine can open the pods' own addresses; nothing is sent."""
+    addresses = [ip for ip, *_ in cluster.endpoints(service)]
+    if not addresses:
+        print(f"Nobody is behind {service} now.")
+    elif is_neighbour(addresses[0]):
+        print(f"This machine has an interface in the pods' network: a terminal here can open {addresses[0]} itself.")
+    else:
+        print(f"This machine has no interface in the pods' network: a terminal here cannot open {addresses[0]}.")
+
+
+__all__ = [
+    "begin",
+    "compare",
+    "complete",
+    "end",
+    "link",
+    "mine",
+    "shipped",
+    "show_difference",
+    "show_endpoints",
+    "show_reach",
+    "start",
+]
