@@ -31,7 +31,6 @@ def connect(name: str = "", namespace: str = "default") -> Cluster:
 
 
 def _embedded(namespace: str) -> Cluster:
-    from kubernetes import config
 
     from pocket_cluster import lifecycle
     from pocket_cluster.home import Home

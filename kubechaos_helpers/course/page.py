@@ -86,9 +86,9 @@ def end(cluster: Cluster) -> None:
 
 def show_difference(before: str, after: str) -> None:
     """Print what changes from one shipped manifest to another, as ``diff -u`` does."""
-    texts = [shipped(name).read_text().splitlines() for name in (before, after)]
-    names = [Path(name).name for name in (before, after)]
-    print("\n".join(line.rstrip() for line in difflib.unified_diff(*texts, *names, lineterm="")))
+    one, other = (shipped(name).read_text().splitlines() for name in (before, after))
+    lines = difflib.unified_diff(one, other, Path(before).name, Path(after).name, lineterm="")
+    print("\n".join(line.rstrip() for line in lines))
 
 
 def compare(manifest: Path, with_shipped: str) -> None:
