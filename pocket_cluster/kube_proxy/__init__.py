@@ -10,14 +10,14 @@ import asyncio
 
 from pocket_cluster.api.client import Client
 from pocket_cluster.api.tasks import run_until
-from pocket_cluster.home import Home
+from pocket_cluster.home import NODE_NAME, Home
 from pocket_cluster.kube_proxy.proxy import Proxy
 
 
 async def run(home: Home, stop: asyncio.Event) -> None:
     """Carry traffic until ``stop`` is set."""
     async with Client(home.credentials("kube-proxy"), "kube-proxy") as client:
-        proxy = Proxy(client, home.addresses, home.proxy_mode)
+        proxy = Proxy(client, home.addresses, NODE_NAME, home.proxy_mode)
         informers = (proxy.services, proxy.slices, proxy.settings)
         try:
             await run_until(stop, *(informer.run() for informer in informers), proxy.run())

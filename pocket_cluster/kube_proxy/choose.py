@@ -2,7 +2,8 @@
 
 Rules: in iptables and nftables mode the kernel draws one endpoint at random for each new connection
 (pkg/proxy/iptables/proxier.go, ``--probability``; pkg/proxy/nftables/proxier.go, ``numgen random``), in ipvs mode the
-scheduler ``rr`` takes turns. Which endpoints count: pkg/proxy/topology.go, CategorizeEndpoints.
+scheduler ``rr`` takes turns. Which endpoints count: pkg/proxy/topology.go, CategorizeEndpoints. ClientIP affinity:
+pkg/proxy/iptables/proxier.go, ``-m recent``, where each new connection sets the time anew.
 """
 
 from __future__ import annotations
@@ -13,17 +14,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 RANDOM, ROUND_ROBIN = "random", "round-robin"
-MODES = (RANDOM, ROUND_ROBIN)
+# What a learner may write, the real modes' names included, and what each of them does.
+MODES = {
+    RANDOM: RANDOM,
+    "iptables": RANDOM,
+    "nftables": RANDOM,
+    ROUND_ROBIN: ROUND_ROBIN,
+    "ipvs": ROUND_ROBIN,
+}
+
+Address = tuple[str, int]
 
 
 class Endpoint(NamedTuple):
-    """A pod behind a Service's port."""
+    """A pod behind a Service's port, as an EndpointSlice lists it."""
 
-    address: str
-    port: int
+    address: Address
     ready: bool = True
     serving: bool = True
     terminating: bool = False
+    node: str = ""
 
 
 @dataclass(slots=True)
@@ -31,42 +41,40 @@ class Memory:
     """What kube-proxy remembers of one Service port: whose turn it is, and who was where when (seconds)."""
 
     turn: int = 0
-    clients: dict[str, tuple[Endpoint, float]] = field(default_factory=dict)
+    clients: dict[str, tuple[Address, float]] = field(default_factory=dict)
 
 
-def usable(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def usable(endpoints: Sequence[Endpoint]) -> tuple[Address, ...]:
     """The ready endpoints; with none ready, those that still serve while they terminate."""
-    ready = [each for each in endpoints if each.ready]
-    return ready or [each for each in endpoints if each.serving and each.terminating]
+    ready = tuple(each.address for each in endpoints if each.ready)
+    return ready or tuple(each.address for each in endpoints if each.serving and each.terminating)
 
 
 def choose(
-    endpoints: Sequence[Endpoint],
+    endpoints: Sequence[Address],
     client: str,
     memory: Memory,
     mode: str = RANDOM,
     affinity_seconds: float = 0.0,
     now: float = 0.0,
     dice: random.Random | None = None,
-) -> Endpoint | None:
-    """The endpoint for a new connection from ``client``, or None when there is none.
+) -> Address:
+    """The endpoint, of one or more usable ones, for a new connection from ``client``.
 
     ``affinity_seconds`` above 0 is ClientIP affinity: a client stays where it was as long as that endpoint is usable
-    and its last connection is not older than that. ``now`` is any steady clock.
+    and its last new connection is less than so many seconds old. ``now`` is any steady clock.
     """
-    candidates = usable(endpoints)
-    if not candidates:
-        return None
     if affinity_seconds:
-        known = memory.clients.get(client)
-        if known and known[0] in candidates and now - known[1] < affinity_seconds:
-            memory.clients[client] = (known[0], now)
-            return known[0]
+        known, last = memory.clients.get(client, (None, 0.0))
+        if known in endpoints and now - last < affinity_seconds:
+            assert known is not None
+            memory.clients[client] = (known, now)
+            return known
     if mode == ROUND_ROBIN:
-        chosen = candidates[memory.turn % len(candidates)]
+        chosen = endpoints[memory.turn % len(endpoints)]
         memory.turn += 1
     else:
-        chosen = (dice or random).choice(candidates)
+        chosen = (dice or random).choice(endpoints)
     if affinity_seconds:
         _forget_old(memory, affinity_seconds, now)
         memory.clients[client] = (chosen, now)

@@ -11,11 +11,11 @@ from pocket_cluster.addresses import AddressRange
 from pocket_cluster.api.client import Client
 from pocket_cluster.api.events import EventRecorder
 from pocket_cluster.api.informer import Informer
-from pocket_cluster.api.objects import Object, key
-from pocket_cluster.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, SERVICES
-from pocket_cluster.kube_proxy.choose import MODES, Memory, choose, usable
+from pocket_cluster.api.objects import Object, uid
+from pocket_cluster.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, SERVICES, Resource
+from pocket_cluster.kube_proxy.choose import MODES, RANDOM, Address, Memory, choose
 from pocket_cluster.kube_proxy.relay import Visitor
-from pocket_cluster.kube_proxy.services import Address, ServicePort, carries_udp, service_ports
+from pocket_cluster.kube_proxy.services import Front, fronts, other_protocols
 
 logger = logging.getLogger("pocket_cluster.kube-proxy")
 
@@ -25,21 +25,25 @@ BACKLOG = 4096
 
 
 class Proxy:
-    """Keeps the listeners as Services and EndpointSlices want them."""
+    """Keeps the listeners as Services and EndpointSlices want them.
 
-    def __init__(self, client: Client, addresses: AddressRange, mode: str) -> None:
-        self._addresses = addresses
-        self._first_mode = self._mode = mode
-        self._recorder = EventRecorder(client, "kube-proxy")
+    Connections that were chosen a pod for stay with it, whatever changes afterwards.
+    """
+
+    def __init__(self, client: Client, addresses: AddressRange, node: str, mode: str) -> None:
+        self._addresses, self._node = addresses, node
+        self._first_mode = mode
+        self._mode = MODES.get(mode, RANDOM)
+        self._recorder = EventRecorder(client, "kube-proxy", node)
         self.services, self.slices = Informer(client, SERVICES), Informer(client, ENDPOINT_SLICES)
         self.settings = Informer(client, CONFIG_MAPS, "kube-system", field_selector="metadata.name=kube-proxy")
+        self._changed = asyncio.Event()
         for informer in (self.services, self.slices, self.settings):
             informer.add_handler(lambda *_: self._changed.set())
-        self._changed = asyncio.Event()
-        self._ports: dict[tuple[str, str], ServicePort] = {}
+        self._fronts: dict[Address, Front] = {}  # by the address on this machine
         self._memories: dict[tuple[str, str], Memory] = {}
-        self._listeners: dict[Address, tuple[tuple[str, str], asyncio.Server]] = {}
-        self._told: set[tuple[str, ...]] = set()
+        self._listeners: dict[Address, asyncio.Server] = {}
+        self._told: dict[str, set[str]] = {}  # by the uid of the object that it was about
 
     async def run(self) -> None:
         """Follow the API for ever."""
@@ -51,73 +55,87 @@ class Proxy:
             await self._update()
 
     def close(self) -> None:
-        for _, server in self._listeners.values():
+        """Stop listening. Connections under way end with the process."""
+        for server in self._listeners.values():
             server.close()
 
     async def _update(self) -> None:
-        self._mode = self._wanted_mode()
-        ports = service_ports(self.services.items.values(), self.slices.items.values())
-        self._ports = {port.identity: port for port in ports}
-        self._memories = {each: self._memories.get(each, Memory()) for each in self._ports}
-        wanted = {
-            self._addresses.to_local_socket(shown): port.identity
-            for port in ports
-            if usable(port.endpoints)
-            for shown in port.listen
-        }
-        for address in [each for each, (who, _) in self._listeners.items() if wanted.get(each) != who]:
-            self._listeners.pop(address)[1].close()
-        for address, identity in wanted.items():
-            if address not in self._listeners:
-                await self._listen(address, identity)
-        await self._tell_of_udp()
+        self._follow_objects()
+        for address in [each for each in self._listeners if each not in self._fronts]:
+            self._listeners.pop(address).close()
+        for address in [each for each in self._fronts if each not in self._listeners]:
+            await self._listen(address)
+        await self._follow_mode()
+        for service in list(self.services.items.values()):
+            await self._tell_of_protocols(service)
 
-    def _wanted_mode(self) -> str:
-        asked = ((self.settings.items.get(SETTINGS) or {}).get("data") or {}).get("mode", self._first_mode)
-        if asked in MODES:
-            return str(asked)
-        logger.warning("mode %r is not known, only %s; keeping %s", asked, " and ".join(MODES), self._mode)
-        return self._mode
+    def _follow_objects(self) -> None:
+        found = fronts(self.services.items.values(), self.slices.items.values(), self._node)
+        self._fronts = {self._addresses.to_local_socket(front.address): front for front in found}
+        self._memories = {front.identity: self._memories.get(front.identity, Memory()) for front in found}
+        known = {"", *(uid(each) for informer in (self.services, self.settings) for each in informer.items.values())}
+        self._told = {each: texts for each, texts in self._told.items() if each in known}
 
-    async def _listen(self, address: Address, identity: tuple[str, str]) -> None:
+    async def _follow_mode(self) -> None:
+        settings = self.settings.items.get(SETTINGS)
+        asked = ((settings or {}).get("data") or {}).get("mode", self._first_mode)
+        mode = MODES.get(asked)
+        if mode is None:
+            known = ", ".join(MODES)
+            text = f"The mode {asked!r} is not known; {self._mode} stays. Known are {known}."
+            await self._tell(CONFIG_MAPS, settings, "UnknownMode", text)
+        elif mode != self._mode:
+            self._mode = mode
+            logger.info("pods are now chosen in mode %s", mode)
+
+    async def _listen(self, address: Address) -> None:
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(
-                lambda: Visitor(lambda client: self._choose(identity, client)), *address, backlog=BACKLOG
-            )
+            server = await loop.create_server(lambda: self._meet(address), *address, backlog=BACKLOG)
         except OSError as error:
-            await self._report_taken(address, identity, error)
+            await self._report_taken(address, error)
+            loop.call_later(RETRY_SECONDS, self._changed.set)
             return
-        self._listeners[address] = (identity, server)
+        self._listeners[address] = server
 
-    def _choose(self, identity: tuple[str, str], client: str) -> Address | None:
-        port = self._ports.get(identity)
-        if port is None:
+    def _meet(self, address: Address) -> asyncio.Protocol:
+        """What handles a new connection; a bare Protocol never answers, as a dropped packet gets no answer."""
+        front = self._fronts.get(address)
+        if front and front.drops:
+            return asyncio.Protocol()
+        return Visitor(lambda client: self._choose(address, client))
+
+    def _choose(self, address: Address, client: str) -> Address | None:
+        front = self._fronts.get(address)
+        if front is None:
             return None
-        memory = self._memories[identity]
-        chosen = choose(port.endpoints, client, memory, self._mode, port.affinity_seconds, now=time.monotonic())
-        return self._addresses.to_local_socket((chosen.address, chosen.port)) if chosen else None
+        memory = self._memories[front.identity]
+        chosen = choose(front.endpoints, client, memory, self._mode, front.affinity_seconds, now=time.monotonic())
+        return self._addresses.to_local_socket(chosen)
 
     # --- what people are told
 
-    async def _report_taken(self, address: Address, identity: tuple[str, str], error: OSError) -> None:
-        """Say on the Service that its port is taken, and try again until it is free."""
-        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
+    async def _report_taken(self, address: Address, error: OSError) -> None:
         host, number = address
         why = "another program uses it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        message = (
-            f"Port {number} of {host} cannot be listened on: {why}. Stop that program,"
-            " or give the Service another nodePort."
+        text = (
+            f"Port {number} of {host} cannot be listened on: {why}. Stop that program, or give the Service another"
+            " nodePort. Until then it is tried again every second."
         )
-        await self._tell(self.services.items.get(identity[0]), "FailedToListen", message)
+        await self._tell(SERVICES, self.services.items.get(self._fronts[address].service), "FailedToListen", text)
 
-    async def _tell_of_udp(self) -> None:
-        for service in list(self.services.items.values()):
-            if carries_udp(service):
-                await self._tell(service, "ProtocolNotCarried", "Only TCP ports are carried by this cluster.")
+    async def _tell_of_protocols(self, service: Object) -> None:
+        for protocol in other_protocols(service):
+            text = f"Only TCP is carried by this cluster: the Service's {protocol} ports do not answer."
+            await self._tell(SERVICES, service, "ProtocolNotCarried", text)
 
-    async def _tell(self, service: Object | None, reason: str, message: str) -> None:
-        if service is None or (key(service), service["metadata"]["uid"], message) in self._told:
+    async def _tell(self, resource: Resource, about: Object | None, reason: str, text: str) -> None:
+        """Warn on an object, or in the log when there is none; once for each text."""
+        told = self._told.setdefault(uid(about) if about else "", set())
+        if text in told:
             return
-        self._told.add((key(service), service["metadata"]["uid"], message))
-        await self._recorder.event(SERVICES, service, "Warning", reason, message)
+        told.add(text)
+        if about:
+            await self._recorder.event(resource, about, "Warning", reason, text)
+        else:
+            logger.warning("%s: %s", reason, text)
