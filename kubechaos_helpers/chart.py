@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from kubechaos_helpers.course.prediction import Prediction
+
 WIDTH, ROW_HEIGHT, DPI = 7.5, 0.5, 110
 MOST_IN_STRIP = 200
 
@@ -85,7 +87,7 @@ def draw_split(axes: Axes, split: Split) -> None:
         axes.spines[side].set_visible(False)
 
 
-def show_sequence(visits: Visits, what: str = "pod") -> Chart:
+def show_sequence(visits: Visits, what: str = "pod", prediction: Prediction | None = None) -> Chart:
     """Who answered, one box a visit from left to right, so that runs can be seen."""
     sequence = visits.sequence(what)
     names = sorted(set(sequence))
@@ -108,7 +110,8 @@ def show_sequence(visits: Visits, what: str = "pod") -> Chart:
     axes.set_xlabel("visit")
     first = f"The first {len(shown)} of {len(sequence)}" if len(shown) < len(sequence) else f"All {len(sequence)}"
     axes.set_title(f"{first} visits, one after the other", loc="left")
-    return Chart(figure, sequence_reading(visits, what), "")
+    reading = sequence_reading(visits, what)
+    return Chart(figure, f"{reading} {prediction.reading()}" if prediction else reading)
 
 
 def sequence_reading(visits: Visits, what: str = "pod") -> str:

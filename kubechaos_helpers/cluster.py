@@ -184,6 +184,10 @@ class Cluster:
         nodes = self.api.request("GET", self.api.kind("nodes").path(""))["items"]
         return address.service_url(self._service(service), nodes)
 
+    def node_port(self, service: str) -> int:
+        """The port under which a Service can be reached on every node."""
+        return address.node_port(self._service(service))
+
     def _service(self, name: str) -> Object:
         try:
             return self.read("service", name)

@@ -13,12 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from kubechaos_helpers import statistics
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.prober import Job, Row
 from kubechaos_helpers.statistics import Interval, Match, Order
+
+if TYPE_CHECKING:
+    from kubechaos_helpers.course.prediction import Prediction
 
 UNKNOWN = "(no name)"
 STOP_SECONDS = 2.0
@@ -119,11 +122,11 @@ class Visits:
             seen.setdefault(visit.visitor, set()).add(visit.pod)
         return sum(len(pods) == 1 for pods in seen.values())
 
-    def show_sequence(self, what: str = "pod") -> object:
+    def show_sequence(self, what: str = "pod", prediction: Prediction | None = None) -> object:
         """Who answered one visit after the other, as a strip. See kubechaos_helpers.chart."""
         from kubechaos_helpers import chart
 
-        return chart.show_sequence(self, what)
+        return chart.show_sequence(self, what, prediction)
 
     def reading(self) -> str:
         """What happened, in a sentence or two."""

@@ -136,14 +136,13 @@ def parse_time(text: str) -> datetime:
 
 
 def safe_hash(value: Any) -> str:
-    """Eight to ten letters that stay the same for the same JSON value, as in a pod-template-hash."""
+    """Ten letters and digits that stay the same for the same JSON value, as in a pod-template-hash.
+
+    As Kubernetes does, the decimal digits of a 32-bit hash are written in the safe alphabet (SafeEncodeString).
+    """
     digest = hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).digest()
-    number = int.from_bytes(digest[:6], "big")
-    letters = []
-    for _ in range(10):
-        number, index = divmod(number, len(SAFE_ALPHABET))
-        letters.append(SAFE_ALPHABET[index])
-    return "".join(letters)
+    number = 10**9 + int.from_bytes(digest[:8], "big") % (2**32 - 10**9)
+    return "".join(SAFE_ALPHABET[ord(digit) % len(SAFE_ALPHABET)] for digit in str(number))
 
 
 def random_suffix(length: int = 5) -> str:
