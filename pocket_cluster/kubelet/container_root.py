@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import posixpath
@@ -78,7 +79,8 @@ def make_container(
         _mount(root / path.lstrip("/"), source)
     if _lies_in(working_directory, owned) or not Path(working_directory).is_dir():
         owned.add(working_directory)
-        (root / working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError, NotADirectoryError):  # start_failure says so
+            (root / working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
     settings: ContainerSettings = {
         "argv": argv,
         "environment": {**environment, "PATH": _search_path(programs, environment, owned, root)},

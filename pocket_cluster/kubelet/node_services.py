@@ -29,6 +29,7 @@ from pocket_cluster.kubelet.runtime_client import Process, RuntimeClient, Runtim
 logger = logging.getLogger("pocket_cluster.kubelet")
 
 EVENT_WRITERS = 2
+EXEC_FAILED = "failed to exec in container: OCI runtime exec failed: exec failed: unable to start container process: "
 TROUBLE = (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
@@ -124,7 +125,7 @@ class NodeServices:
         settings = {**settings, "argv": command}
         failure = start_failure(settings)
         if failure:
-            return Executed(None, f"command cannot be started: {failure}")
+            return Executed(None, EXEC_FAILED + failure)
         name = f"command-{uuid.uuid4().hex}"
         ended: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
         self.commands[name] = ended

@@ -30,6 +30,9 @@ from pocket_cluster.kubelet.status import Situation, next_status
 logger = logging.getLogger("pocket_cluster.kubelet")
 
 TROUBLE_SECONDS = 0.5
+UNEXPECTED_SECONDS = 10.0
+# A container that failed shows how for this long, then that it waits to be restarted.
+SHOWN_SECONDS = 2.0
 # After a preStop hook that used up the grace period (pkg/kubelet/kuberuntime, minimumGracePeriodInSeconds).
 LEAST_SECONDS_AFTER_HOOK = 2.0
 LOST = {"exit_code": 255, "reason": "Unknown"}
@@ -55,6 +58,8 @@ class PodWorker:
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._mount_failures = 0
         self._ended: list[str] = []
+        self._early: dict[str, Process] = {}
+        self._told: dict[str, int] = {}
         if phase(pod, self.records, False) in ("Succeeded", "Failed") or _is_finished(pod):
             self._situation = Situation(ending=True)
 
@@ -105,6 +110,8 @@ class PodWorker:
         if record and record.id == process["id"] and record.process == "running":
             self._end(record, process)
             self._wake.set()
+        else:  # it ended before its start was answered
+            self._early[process["id"]] = process
 
     def _end(self, record: ContainerRecord, process: Process) -> None:
         record.end(process, ContainerStart(self.services, self.pod, record, self.folder, "").last_words(process))
@@ -144,6 +151,9 @@ class PodWorker:
         except (*TROUBLE, RuntimeUnavailable) as error:
             logger.info("pod %s: %s; trying again", key(self.pod), error)
             return TROUBLE_SECONDS
+        except Exception:
+            logger.exception("pod %s could not be brought further", key(self.pod))
+            return UNEXPECTED_SECONDS
 
     async def _advance(self) -> float | None:
         if not await self._mount():
@@ -159,7 +169,8 @@ class PodWorker:
             if is_being_deleted(self.pod) or self.gone:
                 return 0.0
         for container in steps.backing_off:
-            self._show_back_off(self.records[container])
+            if not self._show_back_off(self.records[container]):
+                steps.retry_in.append(SHOWN_SECONDS)
         self._publish()
         if phase(self.pod, self.records, False) in ("Succeeded", "Failed"):
             self._situation = self._situation._replace(ending=True)
@@ -216,7 +227,10 @@ class PodWorker:
             record.retry_at = time.time() + error.seconds
             self._publish()
             return
-        if record.process == "running":
+        early = self._early.pop(record.id, None)
+        if early and record.process == "running":
+            self._end(record, early)
+        elif record.process == "running":
             self._publish()
             self._after_start(record)
 
@@ -239,16 +253,21 @@ class PodWorker:
         if not ended.is_set():
             self._start_probes(record)
 
-    def _show_back_off(self, record: ContainerRecord) -> None:
-        if "terminated" in record.state:
-            record.last_state = record.state
-            pod = f"{name(self.pod)}_{namespace(self.pod)}({uid(self.pod)})"
-            message = (
-                f"back-off {_go_duration(record.back_off.seconds)} restarting failed container={record.name} pod={pod}"
-            )
-            record.wait("CrashLoopBackOff", message)
+    def _show_back_off(self, record: ContainerRecord) -> bool:
+        """Say that the container waits to be restarted; False while it is to be seen for a moment how it ended."""
+        pod = f"{name(self.pod)}_{namespace(self.pod)}({uid(self.pod)})"
+        if self._told.get(record.name) != record.attempt:
+            self._told[record.name] = record.attempt
             told = f"Back-off restarting failed container {record.name} in pod {pod}"
             self._container_event(record, "Warning", "BackOff", told)
+        if "terminated" not in record.state:
+            return True
+        if time.time() - record.finished < SHOWN_SECONDS:
+            return False
+        record.last_state = record.state
+        wait = _go_duration(record.back_off.seconds)
+        record.wait("CrashLoopBackOff", f"back-off {wait} restarting failed container={record.name} pod={pod}")
+        return True
 
     # --- probes
 

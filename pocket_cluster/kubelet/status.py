@@ -13,7 +13,9 @@ HOST_ADDRESS = "127.0.0.1"
 
 
 class Situation(NamedTuple):
-    """What a status depends on beside the containers. ``ending``: nothing of the pod will be started again."""
+    """What a status depends on beside the containers. ``ending``: nothing of the pod will be started again;
+    ``reason``: why it failed as a whole.
+    """
 
     address: str = ""
     ending: bool = False
@@ -23,7 +25,7 @@ class Situation(NamedTuple):
 
 def next_status(pod: Object, records: Records, situation: Situation) -> Object:
     """The whole status; conditions keep the time of their last transition, and those of others are kept."""
-    stage = phase(pod, records, situation.ending)
+    stage = "Failed" if situation.reason else phase(pod, records, situation.ending)
     old = pod.get("status") or {}
     status: Object = {
         "phase": stage,
