@@ -239,9 +239,9 @@ def run(*command: str) -> int:
 
 def answer_of(*command: str) -> str:
     """The last line that the environment's Python prints."""
-    done = subprocess.run([PYTHON, *command], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([PYTHON, *command], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     if done.returncode:
-        raise Trouble("The course could not be opened: the lines above say why. To start afresh: python3 lab.py clean")
+        raise Trouble(f"{done.stderr}\nThe course could not be opened. To install it afresh: python3 lab.py clean")
     return done.stdout.strip().splitlines()[-1]
 
 
