@@ -10,7 +10,8 @@ from kubechaos_helpers import address, manifests, printing, waiting
 from kubechaos_helpers.api import TABLE, Api, Kind, Refused
 from kubechaos_helpers.course.files import mine, shipped
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.visits import RunningProbe, Visits, job_for
+from kubechaos_helpers.running_probe import RunningProbe, job_for
+from kubechaos_helpers.visits import Visits
 
 if TYPE_CHECKING:
     from kubechaos_helpers.live import LiveTable

@@ -1,8 +1,9 @@
 """The load generator, a program of its own: ``python -m kubechaos_helpers.prober``, so that drawing cannot disturb it.
 
-It reads one job as a JSON line from standard input and writes JSON lines: batches of visits, then ``{"done": true}``.
-It ends early, with what it has, on SIGTERM, SIGINT or when its input closes. It hides nothing: no request is tried
-again, every error is a visit too, and a connection that the server closed shows as a new connection number.
+It reads one job as a JSON line from standard input and writes JSON lines: ``{"started": …}``, batches of visits as
+``{"visits": […]}``, then ``{"done": true}``. It ends at once, with what it has, on SIGTERM, SIGINT or when its input
+closes. It hides nothing: no request is tried again, every error is a visit too, and where the server closed a
+connection the next visit has a new connection number.
 
 Only the standard library is used here.
 """
@@ -11,23 +12,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import json
-import re
 import signal
+import socket
 import ssl
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+
+from kubechaos_helpers.http_answer import Answer, AnswerReader, NotHTTP, recognise_pod
 
 # Kinds of error. Refused, and reset or closed before the first byte, are one kind: nobody answered.
 NO_ANSWER, CUT_OFF, TIMEOUT, NOT_HTTP = "no answer", "cut off", "timeout", "not HTTP"
-NAME_NOT_FOUND = "name not found"
-POD_HEADERS = ("x-pod", "x-pod-name", "x-served-by", "x-hostname")
-POD_KEYS = ("pod", "podName", "pod_name", "hostname", "host")
-POD_WORDS = re.compile(rb"Served by pod:\s*(?:<[^>]*>\s*)*([A-Za-z0-9][A-Za-z0-9.-]*)")
-LARGEST_HEAD = 64 * 1024
+NAME_NOT_FOUND, NOT_TRUSTED = "name not found", "certificate not trusted"
+# What this machine lacks, not what the server did.
+OWN_LIMITS = {
+    errno.EADDRNOTAVAIL: "no local port left",
+    errno.EMFILE: "too many open connections",
+    errno.ENFILE: "too many open connections",
+}
 BATCH_SECONDS = 0.1
 
 
@@ -64,121 +71,96 @@ class Row(NamedTuple):
     error: str
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    stays_open: bool
-
-
 class ProbeError(Exception):
     """A visit that got no whole answer; the text is the kind of error."""
 
 
-# --- one connection
+class Connection(asyncio.Protocol):
+    """One connection, with a number that is its own among all of the job."""
 
+    transport: asyncio.Transport
 
-class Connection:
-    """One TCP connection, with a number that is its own among all of the job."""
-
-    def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.number, self._reader, self._writer = number, reader, writer
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.requests = 0
+        self.is_open = False
+        self._reader = AnswerReader()
+        self._answered: asyncio.Future[Answer] | None = None
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether the server has closed it while it was idle."""
-        return self._reader.at_eof() or self._writer.is_closing()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.is_open = True
 
     async def ask(self, request: bytes) -> Answer:
         """Send one request and read its whole answer; ProbeError when that is not to be had."""
-        self.requests += 1
-        try:
-            self._writer.write(request)
-            head = await self._reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError as error:
-            raise ProbeError(CUT_OFF if error.partial else NO_ANSWER) from None
-        except asyncio.LimitOverrunError:
-            raise ProbeError(NOT_HTTP) from None
-        except OSError:
-            raise ProbeError(NO_ANSWER) from None
-        status, headers = parse_head(head)
-        try:
-            body, is_delimited = await self._body(status, headers)
-        except (asyncio.IncompleteReadError, OSError, ValueError):
-            raise ProbeError(CUT_OFF) from None
-        return Answer(status, headers, body, is_delimited and headers.get("connection", "").lower() != "close")
+        self._reader = AnswerReader()
+        self._answered = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return await self._answered
 
-    async def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-        if status in (204, 304):
-            return b"", True
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            return await self._chunks(), True
-        if "content-length" in headers:
-            return await self._reader.readexactly(int(headers["content-length"])), True
-        return await self._reader.read(), False
+    def data_received(self, data: bytes) -> None:
+        if self._answered is None or self._answered.done():
+            self.close()  # nobody asked: what comes next could not be told apart
+            return
+        try:
+            answer = self._reader.feed(data)
+        except NotHTTP:
+            self._fail(NOT_HTTP)
+            return
+        if answer:
+            self._answered.set_result(answer)
 
-    async def _chunks(self) -> bytes:
-        body = b""
-        while size := int((await self._reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-            body += await self._reader.readexactly(size)
-            await self._reader.readexactly(2)
-        while await self._reader.readuntil(b"\r\n") != b"\r\n":
-            pass  # trailers
-        return body
+    def eof_received(self) -> None:
+        self._lose()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lose(is_orderly=error is None)
+
+    def _lose(self, is_orderly: bool = True) -> None:
+        """The server ended the connection: the end of an answer, of none, or of one that is not whole."""
+        self.is_open = False
+        if self._answered is None or self._answered.done():
+            return
+        answer = self._reader.end() if is_orderly else None
+        if answer:
+            self._answered.set_result(answer)
+        else:
+            self._fail(CUT_OFF if self._reader.has_begun else NO_ANSWER)
+
+    def _fail(self, kind: str) -> None:
+        if self._answered and not self._answered.done():
+            self._answered.set_exception(ProbeError(kind))
+
+    def give_up(self) -> None:
+        """The visitor's patience is at its end."""
+        self._fail(TIMEOUT)
 
     def close(self) -> None:
-        self._writer.close()
-
-
-def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers (names in lower case) of an answer; ProbeError when it is not HTTP."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    found = re.match(r"HTTP/1\.\d (\d{3})\b", first)
-    if not found:
-        raise ProbeError(NOT_HTTP)
-    pairs = (line.partition(":") for line in lines if line)
-    return int(found[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
-
-
-def recognise_pod(headers: dict[str, str], body: bytes) -> str:
-    """The pod that an answer names: by header, by JSON, or by the words of a page; ``""`` when it names none."""
-    for name in POD_HEADERS:
-        if headers.get(name):
-            return headers[name]
-    if "json" in headers.get("content-type", ""):
-        with contextlib.suppress(ValueError):
-            content = json.loads(body)
-            if isinstance(content, dict):
-                return next((str(content[key]) for key in POD_KEYS if content.get(key)), "")
-    found = POD_WORDS.search(body)
-    return found[1].decode() if found else ""
-
-
-# --- the job
+        self.is_open = False
+        self.transport.abort() if self._answered and not self._answered.done() else self.transport.close()
 
 
 class Probe:
-    """All visitors of one job."""
+    """All visitors of one job; ``rows`` fills as they are served."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._connections = 0
+        self._connections = itertools.count(1)
         self._start = time.monotonic()
         self._context = ssl.create_default_context(cafile=job.ca_file or None) if job.tls else None
+        self._address: str | None = None
+        self._request = _request(job)
         self.rows: list[Row] = []
-        lines = {"Host": f"{job.host}:{job.port}", "Accept": "*/*", "User-Agent": "kubechaos-prober"} | job.headers
-        lines["Connection"] = "keep-alive" if job.keep_alive else "close"
-        fields = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self._request = f"GET {job.path} HTTP/1.1\r\n{fields}\r\n".encode()
 
     async def run(self) -> None:
-        await asyncio.gather(*(self._visitor(number) for number in range(self._job.visitors)))
+        """Serve the job to its end."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._job.visitors):
+                group.create_task(self._visitor(number))
 
     async def _visitor(self, number: int) -> None:
         connection: Connection | None = None
-        loop = asyncio.get_running_loop()
-        first = loop.time()
+        first = time.monotonic()
         for index in self._numbers():
             await self._wait_for_turn(index, first)
             if self._is_over():
@@ -188,94 +170,118 @@ class Probe:
             connection.close()
 
     def _numbers(self) -> Iterator[int]:
-        if self._job.duration and not self._job.requests:
-            return iter(range(sys.maxsize))
-        return iter(range(self._job.requests))
+        return iter(range(self._job.requests)) if self._job.requests else itertools.count()
 
     def _is_over(self) -> bool:
         return bool(self._job.duration) and time.monotonic() - self._start >= self._job.duration
 
     async def _wait_for_turn(self, index: int, first: float) -> None:
-        if self._job.rate:
-            delay = first + index / self._job.rate - asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, delay))
-        elif self._job.pause and index:
-            await asyncio.sleep(self._job.pause)
+        delay = first + index / self._job.rate - time.monotonic() if self._job.rate else 0.0
+        if index and self._job.pause:
+            delay = max(delay, self._job.pause)
+        if self._job.duration:
+            delay = min(delay, self._start + self._job.duration - time.monotonic())
+        if delay > 0:
+            await asyncio.sleep(delay)
 
     async def _visit(self, visitor: int, connection: Connection | None) -> Connection | None:
         """One request, on the connection that is open or on a new one. Returns the connection that stays open."""
-        start, status, size, pod, error = time.monotonic(), 0, 0, "", ""
-        if connection and connection.is_closed:
-            connection.close()
-            connection = None
-        number, on_connection = self._connections + 1, 1
-        stays_open = False
+        if connection is None or not connection.is_open:
+            connection = Connection(next(self._connections))
+        connection.requests += 1
+        start = time.monotonic()
+        pod, status, size, error, stays_open = "", 0, 0, "", False
         try:
-            async with asyncio.timeout(self._job.timeout):
-                if connection is None:
-                    self._connections = number
-                    connection = await self._connect(number)
-                answer = await connection.ask(self._request)
-                number, on_connection = connection.number, connection.requests
-            status, size, stays_open = answer.status, len(answer.body), answer.stays_open
+            answer = await self._answer(connection)
             pod = recognise_pod(answer.headers, answer.body)
+            status, size, stays_open = answer.status, len(answer.body), answer.stays_open
             error = f"HTTP {status}" if status >= 400 else ""
-        except TimeoutError:
-            error = TIMEOUT
         except ProbeError as problem:
             error = str(problem)
-        if error and connection:
-            number, on_connection = connection.number, max(1, connection.requests)
-        moment = start - self._start
-        self.rows.append(
-            Row(
-                round(moment, 6),
-                round(time.monotonic() - start, 6),
-                visitor,
-                number,
-                on_connection,
-                pod,
-                status,
-                size,
-                error,
-            )
-        )
-        if connection and not (self._job.keep_alive and stays_open):
+        seconds = time.monotonic() - start
+        times = round(start - self._start, 6), round(seconds, 6)
+        self.rows.append(Row(*times, visitor, connection.number, connection.requests, pod, status, size, error))
+        if stays_open and self._job.keep_alive:
+            return connection
+        if connection.is_open:
             connection.close()
-            return None
-        return connection
+        return None
 
-    async def _connect(self, number: int) -> Connection:
+    async def _answer(self, connection: Connection) -> Answer:
+        """Connect if need be, and ask, both within the timeout."""
+        deadline = time.monotonic() + self._job.timeout
+        if not connection.is_open:
+            await self._connect(connection)
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(deadline - time.monotonic(), connection.give_up)
         try:
-            reader, writer = await asyncio.open_connection(
-                self._job.host, self._job.port, ssl=self._context, limit=LARGEST_HEAD
-            )
+            return await connection.ask(self._request)
+        finally:
+            alarm.cancel()
+
+    async def _connect(self, connection: Connection) -> None:
+        name = self._job.host if self._context else None
+        try:
+            async with asyncio.timeout(self._job.timeout):
+                address = self._address or await self._resolve()
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection, address, self._job.port, ssl=self._context, server_hostname=name
+                )
+        except TimeoutError:
+            raise ProbeError(TIMEOUT) from None
         except OSError as error:
-            unknown_name = type(error).__name__ == "gaierror"
-            raise ProbeError(NAME_NOT_FOUND if unknown_name else NO_ANSWER) from None
-        return Connection(number, reader, writer)
+            raise ProbeError(_kind_of(error)) from None
+
+    async def _resolve(self) -> str:
+        """The host's address, IPv4 before IPv6; looked up until it is known, then kept."""
+        found = await asyncio.get_running_loop().getaddrinfo(self._job.host, self._job.port, type=socket.SOCK_STREAM)
+        found.sort(key=lambda each: each[0] != socket.AF_INET)
+        self._address = str(found[0][4][0])
+        return self._address
+
+
+def _request(job: Job) -> bytes:
+    host = f"[{job.host}]" if ":" in job.host else job.host
+    lines = {"Host": f"{host}:{job.port}", "Accept": "*/*", "User-Agent": "kubechaos-prober"} | job.headers
+    lines["Connection"] = "keep-alive" if job.keep_alive else "close"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"GET {job.path} HTTP/1.1\r\n{fields}\r\n".encode()
+
+
+def _kind_of(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return NAME_NOT_FOUND
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NOT_TRUSTED
+    return OWN_LIMITS.get(error.errno or 0, NO_ANSWER)
+
+
+# --- the program
 
 
 async def _main(job: Job) -> None:
+    loop = asyncio.get_running_loop()
     probe = Probe(job)
     work = asyncio.ensure_future(probe.run())
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
-    loop.add_reader(sys.stdin.fileno(), work.cancel)  # the only thing left to read is the end of the input
+    with contextlib.suppress(PermissionError):  # a file as standard input: it has no end to wait for
+        loop.add_reader(sys.stdin.fileno(), work.cancel)  # the only thing left to read is the end of the input
+    _write({"started": time.time()})
     while not work.done():
         await asyncio.wait([work], timeout=BATCH_SECONDS)
-        _flush(probe)
-    _flush(probe)
+        await _flush(probe)
+    await _flush(probe)
     _write({"done": not work.cancelled()})
     if not work.cancelled():
         work.result()
 
 
-def _flush(probe: Probe) -> None:
+async def _flush(probe: Probe) -> None:
+    """Write what has been seen since; on a thread, so that a slow reader does not stop the visitors."""
     if probe.rows:
         rows, probe.rows = probe.rows, []
-        _write({"visits": rows})
+        await asyncio.to_thread(_write, {"visits": rows})
 
 
 def _write(line: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubechaos_helpers.chart import show_split
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.visits import RunningProbe, Visits
+from kubechaos_helpers.running_probe import RunningProbe
+from kubechaos_helpers.visits import Visits
 from kubechaos_helpers.widgets import TEXT_STYLE, Background, mimebundle
 
 if TYPE_CHECKING:

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubechaos_helpers import statistics
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.prober import Job, Row
 from kubechaos_helpers.statistics import Interval, Match, Order
 
 if TYPE_CHECKING:
     from kubechaos_helpers.course.prediction import Prediction
 
 UNKNOWN = "(no name)"
-STOP_SECONDS = 2.0
 
 VersionOf = Mapping[str, str]
-Progress = Callable[[int], None]
 
 
 class Visit(NamedTuple):
@@ -54,12 +43,22 @@ class Share(NamedTuple):
 
 
 class Visits:
-    """The visits of one probe. ``version_of`` gives the version of each pod, from the pods' labels."""
+    """The visits of one probe. ``version_of`` gives the version of each pod, from the pods' labels.
 
-    def __init__(self, visits: Iterable[Visit], version_of: VersionOf | None = None, interrupted: bool = False) -> None:
+    ``started`` is when the probe began, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        visits: Iterable[Visit],
+        version_of: VersionOf | None = None,
+        interrupted: bool = False,
+        started: float = 0.0,
+    ) -> None:
         self.all = list(visits)
         self.version_of = dict(version_of or {})
         self.interrupted = interrupted
+        self.started = started
 
     def __len__(self) -> int:
         return len(self.all)
@@ -109,11 +108,20 @@ class Visits:
         return [self.name_of(visit, what) for visit in ordered]
 
     def order(self) -> Order:
-        """Whether the pods took turns or were drawn at random, judged by each connection's first answer."""
+        """Whether the pods took turns or were drawn at random, judged by each connection's first answer.
+
+        Visitors who connect at the same moment blur turns, so only one visitor's connections can look random.
+        """
         firsts: dict[int, Visit] = {}
         for visit in sorted(self.answered, key=lambda visit: visit.start):
             firsts.setdefault(visit.connection, visit)
-        return statistics.order([visit.pod for visit in firsts.values()])
+        found = statistics.order([visit.pod for visit in firsts.values()])
+        if found.verdict == statistics.RANDOM and len({visit.visitor for visit in firsts.values()}) > 1:
+            return Order(
+                statistics.UNDECIDED,
+                "Undecided: several visitors connected at the same time, and that hides turns. Probe with visitors=1.",
+            )
+        return found
 
     def loyal_visitors(self) -> int:
         """How many visitors saw one pod only."""
@@ -246,97 +254,3 @@ def percent(share: float) -> str:
 
 def plural(number: int, word: str) -> str:
     return word if number == 1 else f"{word}s"
-
-
-# --- running the prober
-
-
-class RunningProbe:
-    """A probe under way in its own process; its visits arrive on a thread of its own."""
-
-    def __init__(self, job: Job, version_of: VersionOf | None = None, on_batch: Progress | None = None) -> None:
-        self.version_of = dict(version_of or {})
-        self._on_batch = on_batch
-        self._seen: list[Visit] = []
-        self._finished = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "kubechaos_helpers.prober"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl+C is for the one who waits; it stops the child itself
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
-        self._process.stdin.flush()
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
-
-    def _read(self, lines: IO[str]) -> None:
-        for line in lines:
-            content = json.loads(line)
-            if "done" in content:
-                self._finished = bool(content["done"])
-                continue
-            self._seen += [Visit(*Row(*row)) for row in content["visits"]]
-            if self._on_batch:
-                self._on_batch(len(self._seen))
-
-    @property
-    def visits(self) -> Visits:
-        """What has been seen so far."""
-        return Visits(list(self._seen), self.version_of, interrupted=not self._finished and not self.is_running)
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.poll() is None
-
-    def stop(self) -> Visits:
-        """End the probe now; what it saw until then."""
-        if self.is_running:
-            self._process.send_signal(signal.SIGTERM)
-        return self._end(STOP_SECONDS)
-
-    def wait(self) -> Visits:
-        """Wait for the probe's end. An interrupt stops it and keeps what it saw."""
-        try:
-            return self._end(None)
-        except KeyboardInterrupt:
-            return self.stop()
-
-    def _end(self, seconds: float | None) -> Visits:
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
-        return self.visits
-
-
-def job_for(url: str, **options: object) -> Job:
-    """The job for a URL; CourseError for what is no URL or no number."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CourseError(f"{url!r} is not an address that can be visited. It must look like http://127.0.0.1:30080.")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    tls = parts.scheme == "https"
-    port = parts.port or (443 if tls else 80)
-    job = Job(host=parts.hostname, port=port, path=path, tls=tls, **options)  # type: ignore[arg-type]
-    _check(job)
-    return job
-
-
-def _check(job: Job) -> None:
-    for name in ("visitors", "requests", "timeout", "rate", "pause", "duration"):
-        value = getattr(job, name)
-        least = 0 if name in ("requests", "rate", "pause", "duration") else 1e-9
-        if not isinstance(value, (int, float)) or value < least:
-            raise CourseError(f"{name} must be a number of at least {0 if not least else 1}, not {value!r}.")
-    if not job.requests and not job.duration:
-        raise CourseError("Say how many requests each visitor makes, or for how many seconds (duration).")
