@@ -48,6 +48,11 @@ class ContainerRecord:
         return str(self.spec["name"])
 
     @property
+    def field_path(self) -> str:
+        """What events about this container refer to."""
+        return f"spec.{'containers' if self.kind == 'regular' else 'initContainers'}{{{self.name}}}"
+
+    @property
     def exit_code(self) -> int | None:
         """How the newest process ended; None while there is none that did."""
         return self.state_or_last.get("exitCode") if self.process == "ended" else None
@@ -112,8 +117,7 @@ def records_of(pod: Object) -> dict[str, ContainerRecord]:
         records[container["name"]] = _recall(ContainerRecord(container, "regular"), known)
     for record in records.values():
         if not record.state:
-            initial = record.kind != "regular" or not spec.get("initContainers")
-            record.wait("ContainerCreating" if initial and not spec.get("initContainers") else "PodInitializing")
+            record.wait("PodInitializing" if spec.get("initContainers") else "ContainerCreating")
     return records
 
 

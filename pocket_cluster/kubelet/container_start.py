@@ -206,5 +206,4 @@ class ContainerStart:
         return "".join(lines)[-FALLBACK_BYTES:]
 
     def _event(self, kind: str, reason: str, message: str) -> None:
-        part = "containers" if self._record.kind == "regular" else "initContainers"
-        self._services.event(self._pod, kind, reason, message, f"spec.{part}{{{self._record.name}}}")
+        self._services.event(self._pod, kind, reason, message, self._record.field_path)

@@ -138,8 +138,12 @@ class NodeServices:
             return Executed(1, f'command timed out: "{" ".join(command)}" timed out after {seconds:g}s')
         finally:
             self.commands.pop(name, None)
-            with contextlib.suppress(RuntimeUnavailable):
-                await self.runtime.forget([name])
+            await self.forget([name])
+
+    async def forget(self, processes: list[str]) -> None:
+        """The runtime need not remember these; nor is it a loss when there is none."""
+        with contextlib.suppress(RuntimeUnavailable):
+            await self.runtime.forget(processes)
 
     def command_ended(self, process: Process) -> None:
         waiting = self.commands.get(process["id"])
