@@ -15,9 +15,16 @@ from typing import NamedTuple
 
 ERROR_RATE = 1e-6
 CONFIDENCE = 0.95
-# Fewer steps than this for each pod are mostly first meetings: they say nothing about an order.
-MOST_NEW = 3
+# How often a difference that matters may be missed before "fits" is said.
+MISS_RATE = 0.05
+# Fewer clusters than this say too little of how much clusters differ.
+ENOUGH_CLUSTERS = 10
+# Turns of which other people's connections disturb a tenth still keep at least this part of their steps to a cycle that
+# was learned from steps as disturbed, when each pod was seen about so many times.
+KEPT_IN_TURNS = 0.8
+LEARNED_VISITS = 5
 ROUND_ROBIN, RANDOM, UNDECIDED = "round-robin", "random", "undecided"
+FITS, DIFFERS, TOO_FEW = "fits", "differs", "too few"
 
 
 class Interval(NamedTuple):
@@ -36,41 +43,46 @@ def wilson(count: float, total: float, confidence: float = CONFIDENCE) -> Interv
     share = count / total
     middle = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
 
 
 def clustered(clusters: Sequence[tuple[float, float]], confidence: float = CONFIDENCE) -> Interval:
     """The interval of a share whose observations come in clusters: ``(count, total)`` of each.
 
-    Requests that share a connection go to the same pod, so a connection's requests tell hardly more than one of them.
-    The effective number of observations follows from how much the clusters differ (the linearised variance of a ratio
-    estimator), and never exceeds what independent observations would give. It is at least that of clusters that are
-    each all or nothing, as kept-alive connections are.
+    Requests that share a connection go to the same pod, so a connection's requests tell hardly more than one of them,
+    and a single connection tells nothing at all about a split.
     """
-    total = sum(size for _, size in clusters)
-    count = sum(hits for hits, _ in clusters)
-    if total <= 0:
+    counted = [(hits, size) for hits, size in clusters if size > 0]
+    total = sum(size for _, size in counted)
+    if not total:
         return Interval(0.0, 0.0, 1.0)
-    share = count / total
-    number = effective_number(clusters)
-    bounds = wilson(share * number, number, confidence)
-    return Interval(share, bounds.low, bounds.high)
+    share = sum(hits for hits, _ in counted) / total
+    if len(counted) == 1:
+        return Interval(share, 0.0, 1.0)
+    number = effective_number(counted)
+    return Interval(share, *wilson(share * number, number, confidence)[1:])
 
 
 def effective_number(clusters: Sequence[tuple[float, float]]) -> float:
-    """How many independent observations the clusters are worth."""
-    total = sum(size for _, size in clusters)
+    """How many independent observations the clusters, one or more, are worth.
+
+    At least as many as clusters that are each all or nothing (Kish: total² / sum of squared sizes), at most one for
+    each observation; between the two it follows from how much the clusters differ (the linearised variance of a
+    ratio), when there are enough of them to tell.
+    """
+    sizes = [size for _, size in clusters if size > 0]
+    total = sum(sizes)
     share = sum(hits for hits, _ in clusters) / total
-    independent = [size for _, size in clusters if size]
-    all_or_nothing = total * total / sum(size * size for size in independent)
+    all_or_nothing = total * total / sum(size * size for size in sizes)
     is_mixed = any(0 < hits < size for hits, size in clusters)
-    if not is_mixed or len(independent) < 2 or share in (0.0, 1.0):
+    if not is_mixed or len(sizes) < ENOUGH_CLUSTERS:
         return all_or_nothing
     squares = sum((hits - share * size) ** 2 for hits, size in clusters)
-    variance = squares * len(independent) / (len(independent) - 1) / total**2
-    if not variance:
-        return total
-    return min(total, max(all_or_nothing, share * (1 - share) / variance))
+    variance = squares * len(sizes) / (len(sizes) - 1) / total**2
+    return min(total, max(all_or_nothing, share * (1 - share) / variance)) if variance else total
+
+
+# --- does a share fit what was expected?
 
 
 class Match(NamedTuple):
@@ -80,35 +92,58 @@ class Match(NamedTuple):
     sentence: str
 
 
-def matches(count: float, total: float, expected: float, precision: float = 0.1) -> Match:
-    """Compare a share of ``total`` independent observations with an expected one.
+def matches(
+    count: float, total: float, expected: float, precision: float = 0.1, error_rate: float = ERROR_RATE
+) -> Match:
+    """Compare a share of ``total`` independent observations with an expected one, by exact binomial chances.
 
-    ``differs`` is wrong once in a million times. ``fits`` is said only when the observations were enough to notice a
-    difference of ``precision`` most of the time, else ``too few``.
+    ``differs`` is wrong with ``error_rate`` at most. ``fits`` is said only when a difference of ``precision``
+    would have been found in 19 of 20 runs, else ``too few``. Effective numbers need not be whole: they are rounded
+    towards what was expected.
     """
+    if not 0 <= expected <= 1:
+        raise ValueError(f"a share lies between 0 and 1: {expected}")
     percent = f"{100 * expected:.0f} %"
-    if total <= 0:
-        return Match("too few", f"Nothing was observed, so nothing can be said about {percent}.")
+    trials = math.floor(total + 1e-9)
+    if trials < 1:
+        return Match(TOO_FEW, f"Nothing was observed, so nothing can be said about {percent}.")
     share = count / total
-    bounds = wilson(count, total, 1 - ERROR_RATE)
-    seen = f"{100 * share:.1f} % of {total:.0f}"
-    if not bounds.low <= expected <= bounds.high:
-        return Match(
-            "differs", f"{seen} is not {percent}: chance alone would show that less than once in a million runs."
-        )
-    needed = observations_needed(expected, min(1.0, expected + precision) if expected < 0.5 else expected - precision)
-    if total < needed:
-        return Match("too few", f"{seen} may be {percent}, but it takes about {needed} to tell.")
-    return Match("fits", f"{seen} fits {percent}.")
+    seen = f"{100 * share:.1f} % of {trials}"
+    if chance_of(_towards(share * trials, expected * trials), trials, expected) < error_rate:
+        rarity = f"less than once in {1 / error_rate:,.0f} runs"
+        return Match(DIFFERS, f"{seen} is not {percent}: chance alone would do that {rarity}.")
+    other = expected + precision if expected < 0.5 else expected - precision
+    needed = requests_needed(expected, other, error_rate)
+    if trials < needed:
+        return Match(TOO_FEW, f"{seen} may be {percent}, but it takes about {needed} to tell.")
+    return Match(FITS, f"{seen} fits {percent}.")
 
 
-def observations_needed(one: float, other: float, error_rate: float = 0.05) -> int:
-    """How many independent observations tell two shares apart, with that risk of either mistake."""
+def _towards(value: float, goal: float) -> int:
+    """The next whole number to ``value``, on the side of ``goal``."""
+    return math.ceil(value - 1e-9) if value < goal else math.floor(value + 1e-9)
+
+
+def chance_of(successes: int, trials: int, chance: float) -> float:
+    """How likely a count as far out as this one is, on either side (twice the smaller binomial tail)."""
+    tails = at_most(successes, trials, chance), at_least(successes, trials, chance)
+    return min(1.0, 2 * min(tails))
+
+
+def requests_needed(one: float, other: float, error_rate: float = ERROR_RATE, miss_rate: float = MISS_RATE) -> int:
+    """How many independent observations tell share ``one`` from share ``other``.
+
+    ``error_rate`` is the risk of a difference where there is none, ``miss_rate`` that of none where there is one.
+    """
     if one == other:
         raise ValueError("two equal shares cannot be told apart")
-    z = NormalDist().inv_cdf(1 - error_rate / 2) * math.sqrt(one * (1 - one))
-    z += NormalDist().inv_cdf(1 - error_rate) * math.sqrt(other * (1 - other))
-    return math.ceil((z / (one - other)) ** 2)
+    normal = NormalDist()
+    sure = normal.inv_cdf(1 - error_rate / 2) * math.sqrt(one * (1 - one))
+    found = normal.inv_cdf(1 - miss_rate) * math.sqrt(other * (1 - other))
+    return max(1, math.ceil(((sure + found) / (one - other)) ** 2))
+
+
+# --- in turns or at random?
 
 
 class Order(NamedTuple):
@@ -118,65 +153,78 @@ class Order(NamedTuple):
     sentence: str
 
 
-def order(sequence: Sequence[Hashable]) -> Order:
+def order(sequence: Sequence[Hashable], error_rate: float = ERROR_RATE) -> Order:
     """Whether pods that answered new connections one after the other took turns or were drawn at random.
 
-    In turns each of n pods answers once in every n connections, so a pod is followed by itself never, and by the one
-    that followed it before always. At random the next pod is the last one again with probability 1/n. The verdict
-    compares both: a sequence is round-robin when chance would hardly ever follow the cycle so often, and random when
-    turns, even disturbed ones, would hardly ever break it so often.
+    In turns, each pod is always followed by the same other one. So the first half shows who follows whom, and the
+    second half puts that to the test: in turns (nearly) every step keeps to it, at random one in n does, whatever the
+    first half suggested. ``round-robin`` is said when chance would hardly ever keep to it so often; ``random`` when
+    turns, even with a tenth of the steps disturbed, would hardly ever break it so often, and pods follow themselves as
+    often as chance has it. Either is wrong with ``error_rate`` at most.
     """
-    pods = sorted(set(sequence), key=str)
-    number, steps = len(pods), len(sequence) - 1
-    if number < 2 or steps < 1:
+    pods = len(set(sequence))
+    if pods < 2:
         return Order(UNDECIDED, "One pod answered everything, so there was no order to see.")
-    kept = _steps_in_turn(sequence)
-    repeats = sum(a == b for a, b in pairwise(sequence))
-    judged = steps - (number - 1)
-    evidence = f"the same pod followed itself {repeats} of {steps} times"
-    if steps < MOST_NEW * number:
-        return Order(UNDECIDED, f"Undecided: {evidence}; it takes more connections to tell.")
-    if judged > 0 and _at_least(judged, kept, 1 / number) * math.factorial(number - 1) < ERROR_RATE:
-        return Order(ROUND_ROBIN, f"In turns: {evidence}, and the pods kept one order {kept} of {judged} times.")
-    # Turns that somebody else's connections disturb now and then still keep most of their steps.
-    if judged > 0 and _at_most(judged, kept, 0.9) < ERROR_RATE and _at_most(steps, repeats, 1 / number) > ERROR_RATE:
-        return Order(RANDOM, f"At random: {evidence}; in turns it would be 0, at random about {steps / number:.0f}.")
+    middle = len(sequence) // 2
+    next_one = _cycle(sequence[: middle + 1])
+    tested = [(pod, following) for pod, following in pairwise(sequence[middle:]) if pod in next_one]
+    kept = sum(next_one[pod] == following for pod, following in tested)
+    steps = len(sequence) - 1
+    repeats = sum(pod == following for pod, following in pairwise(sequence))
+    evidence = f"{pods} pods, and one followed itself {repeats} of {steps} times"
+    if at_least(kept, len(tested), 1 / pods) < error_rate:
+        return Order(ROUND_ROBIN, f"In turns: {evidence}; {kept} of the last {len(tested)} steps kept to one cycle.")
+    breaks_turns = middle >= LEARNED_VISITS * pods and at_most(kept, len(tested), KEPT_IN_TURNS) < error_rate
+    if breaks_turns and chance_of(repeats, steps, 1 / pods) >= error_rate:
+        return Order(RANDOM, f"At random: {evidence}; in turns it would be 0, at random about {steps / pods:.0f}.")
     return Order(UNDECIDED, f"Undecided: {evidence}; it takes more connections to tell.")
 
 
-def _steps_in_turn(sequence: Sequence[Hashable]) -> int:
-    """How many steps go from a pod to the one that most often follows it, if that makes one cycle of all pods."""
-    follows: dict[Hashable, Counter[Hashable]] = {}
-    for a, b in pairwise(sequence):
-        follows.setdefault(a, Counter())[b] += 1
-    usual = {a: counts.most_common(1)[0][0] for a, counts in follows.items()}
-    if len(set(usual.values())) < len(usual) or any(a == b for a, b in usual.items()):
-        usual = _any_cycle(sorted(set(sequence), key=str))
-    kept = sum(follows[a][b] for a, b in usual.items() if a in follows)
-    return max(0, kept - (len(usual) - 1))
+def _cycle(sequence: Sequence[Hashable]) -> dict[Hashable, Hashable]:
+    """Who follows whom, as one cycle: the most frequent steps first, none that would close a shorter circle."""
+    steps = Counter((a, b) for a, b in pairwise(sequence) if a != b)
+    number = len(set(sequence))
+    next_one: dict[Hashable, Hashable] = {}
+    followers: set[Hashable] = set()
+    for (a, b), _ in steps.most_common():
+        if a in next_one or b in followers:
+            continue
+        if _end_of_chain(b, next_one) == a and len(next_one) < number - 1:
+            continue
+        next_one[a] = b
+        followers.add(b)
+    return next_one
 
 
-def _any_cycle(pods: list[Hashable]) -> dict[Hashable, Hashable]:
-    return dict(zip(pods, [*pods[1:], pods[0]], strict=True))
+def _end_of_chain(pod: Hashable, next_one: dict[Hashable, Hashable]) -> Hashable:
+    while pod in next_one:
+        pod = next_one[pod]
+    return pod
 
 
-def _at_least(trials: int, successes: int, chance: float) -> float:
-    """The probability of so many successes or more (binomial)."""
-    return _sum_of_terms(trials, range(successes, trials + 1), chance)
+# --- binomial chances, exact
 
 
-def _at_most(trials: int, successes: int, chance: float) -> float:
-    return _sum_of_terms(trials, range(0, successes + 1), chance)
+def at_least(successes: int, trials: int, chance: float) -> float:
+    """The probability of so many successes or more."""
+    return _sum_of_terms(range(successes, trials + 1), trials, chance)
 
 
-def _sum_of_terms(trials: int, successes: range, chance: float) -> float:
-    logs = [_log_term(trials, each, chance) for each in successes]
+def at_most(successes: int, trials: int, chance: float) -> float:
+    """The probability of so many successes or fewer."""
+    return _sum_of_terms(range(successes + 1), trials, chance)
+
+
+def _sum_of_terms(counts: range, trials: int, chance: float) -> float:
+    if chance in (0.0, 1.0):
+        return 1.0 if round(chance * trials) in counts else 0.0
+    logs = [_log_term(each, trials, chance) for each in counts]
     highest = max(logs, default=-math.inf)
     if highest == -math.inf:
         return 0.0
-    return min(1.0, math.exp(highest) * sum(math.exp(each - highest) for each in logs))
+    return min(1.0, math.exp(highest) * math.fsum(math.exp(each - highest) for each in logs))
 
 
-def _log_term(trials: int, successes: int, chance: float) -> float:
+def _log_term(successes: int, trials: int, chance: float) -> float:
     combinations = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(trials - successes + 1)
     return combinations + successes * math.log(chance) + (trials - successes) * math.log1p(-chance)

@@ -213,7 +213,10 @@ class Split:
         )
 
     def reading(self, prediction: float | None = None, name: str = "") -> str:
-        """The split in one sentence; with a prediction (0 to 1) of a name's share also how far off it was."""
+        """The split in one sentence; with a prediction (0 to 1) also how far off it was.
+
+        The prediction is of the share of ``name``, or of the first name in the table.
+        """
         if not self.shares:
             return self.visits.reading()
         if self.of == "requests" and self.visits.connections == 1:
@@ -230,7 +233,7 @@ class Split:
         return text + (self._gap(prediction, name) if prediction is not None else "")
 
     def _gap(self, prediction: float, name: str) -> str:
-        share = self.shares.get(name or max(self.shares))
+        share = self.shares.get(name or next(iter(self.shares)))
         if share is None:
             return ""
         inside = share.interval.low <= prediction <= share.interval.high
