@@ -44,7 +44,8 @@ class Agent:
 
     def __init__(self, home: Home, client: Client) -> None:
         self.runtime = RuntimeClient(home.path / SOCKET, self._on_exit)
-        self.services = NodeServices(home, client, self.runtime, write_site(home))
+        write_site(home)
+        self.services = NodeServices(home, client, self.runtime)
         self.server = KubeletServer(home, self._find)
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -50,13 +50,14 @@ COLD_VARIABLES = frozenset(
 class ContainerSettings(TypedDict):
     """How a container's process is to be; paths are the machine's unless said otherwise.
 
-    ``owned``: paths inside the container that lead into ``root``. ``programs``: the folder of ``python`` and
+    ``owned``: paths inside the container that lead into ``root``, which is below ``home``. ``programs``: the folder of ``python`` and
     ``hostname``, first on the PATH.
     """
 
     argv: list[str]
     environment: dict[str, str]
     working_directory: str
+    home: str
     root: str
     owned: list[str]
     programs: str
@@ -136,7 +137,7 @@ class Template:
 
     def become(self, settings: ContainerSettings) -> None:
         """Let this interpreter see the container's files and the pod's network."""
-        self.files.become(settings["root"], settings["owned"])
+        self.files.become(settings["root"], settings["owned"], settings["home"])
         self.network.become(settings["network"])
         sys.executable = os.path.join(settings["programs"], "python")
 
@@ -218,7 +219,7 @@ def _start(template: Template, settings: ContainerSettings) -> int:
         os.environ.update(environment)
         template.become(settings)
         return _run_to_end(command, template.files)
-    files = PodFiles(settings["root"], settings["owned"])
+    files = PodFiles(settings["root"], settings["owned"], settings["home"])
     if command:
         _execute(command.argv(settings["argv"][0]), environment)
     _execute(

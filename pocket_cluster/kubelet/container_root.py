@@ -38,13 +38,17 @@ echo {hostname}
 """
 
 
-def write_site(home: Home) -> Path:
+def site_folder(home: Home) -> Path:
     """The folder with the ``sitecustomize`` that makes a cold interpreter a pod's."""
-    folder = home.run_dir / "site"
+    return home.run_dir / "site"
+
+
+def write_site(home: Home) -> None:
+    """Make that folder."""
+    folder = site_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     library = str(Path(__file__).parent.parent.parent)
     (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE.format(library=library))
-    return folder
 
 
 def network_settings(home: Home, namespace: str, hostname: str, address: str) -> NetworkSettings:
@@ -67,7 +71,7 @@ def make_container(
     working_directory: str,
     mounts: Mapping[str, Path],
     network: NetworkSettings,
-    site: Path,
+    home: Home,
 ) -> ContainerSettings:
     """Make a container's folder afresh. ``mounts``: paths in the container to files or folders of this machine."""
     root, programs = folder / "root", folder / "bin"
@@ -85,13 +89,14 @@ def make_container(
         "argv": argv,
         "environment": {**environment, "PATH": _search_path(programs, environment, owned, root)},
         "working_directory": _on_machine(working_directory, owned, root),
+        "home": str(home.path),
         "root": str(root),
         "owned": sorted(owned - {"/"}),
         "programs": str(programs),
         "title": network["hostname"][-15:],
         "network": network,
     }
-    _write_programs(programs, settings, site)
+    _write_programs(programs, settings, site_folder(home))
     return settings
 
 

@@ -173,7 +173,7 @@ class ContainerStart:
             spec.get("workingDir") or image.working_directory,
             volumes.mounts_of(spec, self._pod_folder / "volumes", self._folder),
             network,
-            self._services.site,
+            self._services.home,
         )
 
     def _argv(self, image: Image, environment: dict[str, str]) -> list[str]:

@@ -31,6 +31,14 @@ def end_all(file: Path) -> None:
         file.unlink()
 
 
+def children_of(parent: int) -> Iterator[int]:
+    """The processes that have this parent; none where the system is not Linux, which gives orphans to others."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        fields = _stat(int(folder.name))
+        if fields and int(fields[1]) == parent:
+            yield int(folder.name)
+
+
 def _is_same(leader: int, start: str) -> bool:
     """While a process is in a session its number is not given again; its first process, if alive, is the noted one."""
     return _start_of(leader) in ("", start)

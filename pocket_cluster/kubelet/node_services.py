@@ -9,7 +9,6 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -36,11 +35,10 @@ TROUBLE = (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError)
 class NodeServices:
     """Made once by the agent."""
 
-    def __init__(self, home: Home, client: Client, runtime: RuntimeClient, site: Path) -> None:
+    def __init__(self, home: Home, client: Client, runtime: RuntimeClient) -> None:
         self.home = home
         self.client = client
         self.runtime = runtime
-        self.site = site
         self.addresses = PodAddresses()
         self.pods = Informer(client, PODS, field_selector=f"spec.nodeName={NODE_NAME}")
         self.services = Informer(client, SERVICES)

@@ -26,17 +26,20 @@ ABILITIES = (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.s
 
 
 class PodFiles:
-    """Translates paths of one container; ``owned`` are absolute paths that lead into ``root``.
+    """Translates paths of one container; ``owned`` are absolute paths that lead into ``root``, which is below ``home``.
+
+    Paths below ``home``, the cluster's folder, are the machine's, even where a container owns a folder above it.
 
     It can be put in place before the container is known (``become``), so that pods share the memory of that.
     """
 
-    def __init__(self, root: str = "", owned: list[str] | None = None) -> None:
+    def __init__(self, root: str = "", owned: list[str] | None = None, home: str = "") -> None:
         self._interpreter = sysconfig.get_path("stdlib")
-        self.become(root, owned or [])
+        self.become(root, owned or [], home or root)
 
-    def become(self, root: str, owned: list[str]) -> None:
+    def become(self, root: str, owned: list[str], home: str) -> None:
         self._root = root
+        self._untouched = (home, self._interpreter)
         self._exact = frozenset(owned)
         self._folders = tuple(path.rstrip("/") + "/" for path in owned)
         self._owned = owned
@@ -52,7 +55,7 @@ class PodFiles:
     def _translate(self, path: str) -> str:
         if path not in self._exact and not path.startswith(self._folders):
             return path
-        if path.startswith((self._root, self._interpreter)):
+        if path.startswith(self._untouched):
             return path
         return self._root + path
 

@@ -166,6 +166,7 @@ class Runtime:
         self._by_pid: dict[int, Container] = {}
         self._connections: list[Connection] = []
         self._stopping = False
+        self._has_strays = False
         self._outputs = selectors.DefaultSelector()
         self._next_read = 0.0
         self._woken, self._waker = os.pipe()
@@ -216,6 +217,8 @@ class Runtime:
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 512)
         self._reap()
+        if self._has_strays:
+            self._kill_strays()
 
     # --- the kubelet
 
@@ -312,17 +315,14 @@ class Runtime:
 
     def _reap(self) -> None:
         """See who ended; what they left behind ends with them, before their number can be given to others."""
-        while self._by_pid:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None:
-                return
+        for ended in iter(_next_ended, None):
             container = self._by_pid.pop(ended.si_pid, None)
             if container:
                 _kill_group(container.pid)
             _, status = os.waitpid(ended.si_pid, 0)
             if container:
                 self._finish(container, os.waitstatus_to_exitcode(status))
-                self._kill_strays()
+                self._has_strays = True
 
     def _finish(self, container: Container, code: int) -> None:
         container.finished = time.time()
@@ -341,9 +341,9 @@ class Runtime:
 
     def _kill_strays(self) -> None:
         """Processes that left their container's session come to us when it ends (PR_SET_CHILD_SUBREAPER)."""
-        with contextlib.suppress(OSError):
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            for pid in {int(child) for child in children} - self._by_pid.keys():
+        self._has_strays = False
+        for pid in set(leftovers.children_of(os.getpid())) - self._by_pid.keys():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
     def _end_all(self) -> None:
@@ -358,6 +358,14 @@ class Runtime:
         while self._by_pid:
             self._turn(1.0)
         Path(SOCKET).unlink(missing_ok=True)
+
+
+def _next_ended() -> os.waitid_result | None:
+    """A child that has ended and is not reaped yet."""
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
 
 
 def _kill_group(pid: int) -> None:
