@@ -69,11 +69,14 @@ class Informer:
     async def _list(self) -> str:
         found = await self._client.list(self.resource, *self._scope)
         fresh = {key(item): item for item in found.items}
-        for gone in [item for item_key, item in self.items.items() if item_key not in fresh]:
-            self._remove(gone)
+        newest = int(found.resource_version)
+        for item_key, item in list(self.items.items()):
+            # What is newer than the list was remembered while the list was on its way.
+            if item_key not in fresh and int(resource_version(item)) <= newest:
+                self._remove(item)
         for item in fresh.values():
             self._store(item)
-        self._shown = int(found.resource_version)
+        self._shown = newest
         self._synced.set()
         return found.resource_version
 

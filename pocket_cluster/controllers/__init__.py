@@ -13,7 +13,8 @@ from pocket_cluster.api.client import Client, Credentials
 from pocket_cluster.api.tasks import run_until
 from pocket_cluster.controllers.controller import Controller, Informers
 from pocket_cluster.controllers.deployment import DeploymentController
-from pocket_cluster.controllers.endpoint_slice import EndpointsController, EndpointSliceController
+from pocket_cluster.controllers.endpoint_slice import EndpointSliceController
+from pocket_cluster.controllers.endpoints import EndpointsController
 from pocket_cluster.controllers.event_expiry import EventExpiryController
 from pocket_cluster.controllers.garbage_collector import GarbageCollector
 from pocket_cluster.controllers.namespace import NamespaceController

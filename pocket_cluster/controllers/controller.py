@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.events import EventRecorder
 from pocket_cluster.api.informer import Informer
-from pocket_cluster.api.objects import Object, controller_of, join_key, key, labels, namespace, owner_reference, uid
+from pocket_cluster.api.objects import (
+    Object,
+    controller_of,
+    is_being_deleted,
+    join_key,
+    key,
+    labels,
+    name,
+    namespace,
+    owner_reference,
+    uid,
+)
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.api.selectors import LabelSelector
 from pocket_cluster.api.workqueue import WorkQueue, run_workers
@@ -43,11 +54,20 @@ class Controller:
         self.client = client
         self.informers = informers
         self.queue = WorkQueue()
-        self.recorder = EventRecorder(client, f"{self.name}-controller")
+        self._recorder = EventRecorder(client, f"{self.name}-controller")
+        self._untold: asyncio.Queue[tuple[Resource, Object, str, str, str]] = asyncio.Queue()
 
     async def run(self) -> None:
         await self.informers.wait_synced()
-        await run_workers(self.queue, self.reconcile, self.workers, self.name)
+        await asyncio.gather(run_workers(self.queue, self.reconcile, self.workers, self.name), self._write_events())
+
+    def tell(self, resource: Resource, obj: Object, kind: str, reason: str, message: str) -> None:
+        """Record an Event soon: the work does not wait for it."""
+        self._untold.put_nowait((resource, obj, kind, reason, message))
+
+    async def _write_events(self) -> None:
+        while True:
+            await self._recorder.event(*await self._untold.get())
 
     async def reconcile(self, key: str) -> None:
         """Bring what the key names one step nearer to what is wanted; called again after every change."""
@@ -81,33 +101,62 @@ async def claim(
 
     Rules: pkg/controller/controller_ref_manager.go, ClaimObject.
     """
-    claimed = []
+    claimed, orphans = [], []
     for candidate in list(candidates):
-        reference = controller_of(candidate)
         matches = selector.matches(labels(candidate))
-        if reference and reference["uid"] == uid(owner):
+        if is_controlled_by(candidate, owner):
             if matches:
                 claimed.append(candidate)
-            elif not owner["metadata"].get("deletionTimestamp"):
+            elif not is_being_deleted(owner):
                 await _release(client, resource, candidate, owner)
-        elif not reference and matches and _may_adopt(candidate, owner):
-            claimed.append(await _adopt(client, resource, candidate, owner, of))
+        elif matches and not controller_of(candidate) and not is_being_deleted(candidate):
+            orphans.append(candidate)
+    if orphans and await _may_adopt(client, of, owner):
+        adopted = await asyncio.gather(*(_adopt(client, resource, each, owner, of) for each in orphans))
+        claimed += [each for each in adopted if each]
     return claimed
 
 
-def _may_adopt(candidate: Object, owner: Object) -> bool:
-    return not owner["metadata"].get("deletionTimestamp") and not candidate["metadata"].get("deletionTimestamp")
+def is_controlled_by(obj: Object, owner: Object) -> bool:
+    reference = controller_of(obj)
+    return reference is not None and bool(reference["uid"] == uid(owner))
 
 
-async def _adopt(client: Client, resource: Resource, obj: Object, owner: Object, of: Resource) -> Object:
+async def _may_adopt(client: Client, of: Resource, owner: Object) -> bool:
+    """Ask the API server itself: a cache may not know yet that the owner is being deleted."""
+    if is_being_deleted(owner):
+        return False
+    try:
+        fresh = await client.get(of, name(owner), namespace(owner))
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return False
+    return uid(fresh) == uid(owner) and not is_being_deleted(fresh)
+
+
+async def _adopt(client: Client, resource: Resource, obj: Object, owner: Object, of: Resource) -> Object | None:
     body = {"metadata": {"ownerReferences": [owner_reference(of, owner)], "uid": uid(obj)}}
-    return await client.patch(resource, obj["metadata"]["name"], body, namespace(obj), kind="strategic")
+    try:
+        return await client.patch(resource, name(obj), body, namespace(obj), kind="strategic")
+    except ApiError as error:
+        if error.code not in GONE_OR_REPLACED:
+            raise
+        return None
 
 
 async def _release(client: Client, resource: Resource, obj: Object, owner: Object) -> None:
     reference = {"$patch": "delete", "uid": uid(owner)}
     body = {"metadata": {"ownerReferences": [reference], "uid": uid(obj)}}
-    await ignore_missing(client.patch(resource, obj["metadata"]["name"], body, namespace(obj), kind="strategic"))
+    try:
+        await client.patch(resource, name(obj), body, namespace(obj), kind="strategic")
+    except ApiError as error:
+        if error.code not in GONE_OR_REPLACED:
+            raise
+
+
+# Not found; the name belongs to another object by now (the uid in the patch does not fit).
+GONE_OR_REPLACED = (404, 409, 422)
 
 
 async def ignore_missing(call: Awaitable[object]) -> None:
@@ -117,3 +166,9 @@ async def ignore_missing(call: Awaitable[object]) -> None:
     except ApiError as error:
         if error.code != 404:
             raise
+
+
+def is_terminating(error: ApiError) -> bool:
+    """Whether a create failed because its namespace is being deleted: then there is nothing to do."""
+    causes = error.details.get("causes") or []
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

@@ -6,13 +6,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pocket_cluster.api.client import ApiError
-from pocket_cluster.api.objects import Object, controller_of, is_being_deleted, key, labels, name, namespace, uid
+from pocket_cluster.api.objects import (
+    Object,
+    annotations_of,
+    controller_of,
+    is_being_deleted,
+    key,
+    labels,
+    name,
+    namespace,
+    uid,
+)
 from pocket_cluster.api.resources import DEPLOYMENTS, PODS, REPLICA_SETS
 from pocket_cluster.api.selectors import from_label_selector_object
-from pocket_cluster.controllers import deployment_decisions, deployment_status
-from pocket_cluster.controllers.controller import Controller, claim, ignore_missing
-from pocket_cluster.controllers.deployment_decisions import Step
-from pocket_cluster.controllers.replica_set_decisions import is_owned_by
+from pocket_cluster.controllers import deployment_status
+from pocket_cluster.controllers.controller import Controller, claim, ignore_missing, is_controlled_by, is_terminating
+from pocket_cluster.controllers.deployment_revision import REVISION, find_new
+from pocket_cluster.controllers.deployment_rollout import Step, next_step, status_step
+from pocket_cluster.controllers.deployment_size import recreates
 
 
 class DeploymentController(Controller):
@@ -52,66 +63,78 @@ class DeploymentController(Controller):
         candidates = self.replica_sets.by_namespace(namespace(deployment))
         replica_sets = await claim(self.client, REPLICA_SETS, deployment, DEPLOYMENTS, candidates, selector)
         if is_being_deleted(deployment):
-            step = Step(new=deployment_decisions.find_new(deployment, replica_sets))
+            step = status_step(deployment, replica_sets)
         else:
-            step = deployment_decisions.next_step(deployment, replica_sets, self._old_pods(deployment, replica_sets))
+            step = next_step(deployment, replica_sets, self._old_pods(deployment, replica_sets))
             replica_sets = await self._carry_out(deployment, replica_sets, step)
         await self._update_status(key, deployment, replica_sets, step)
 
     def _old_pods(self, deployment: Object, replica_sets: list[Object]) -> list[Object]:
-        new = deployment_decisions.find_new(deployment, replica_sets)
+        if not recreates(deployment):
+            return []
+        new = find_new(deployment, replica_sets)
         old = {uid(each) for each in replica_sets if each is not new}
         pods = self.pods.by_namespace(namespace(deployment))
         return [pod for pod in pods if (owner := controller_of(pod)) and owner["uid"] in old]
 
     async def _carry_out(self, deployment: Object, replica_sets: list[Object], step: Step) -> list[Object]:
         """Write the step; the ReplicaSets as they are afterwards."""
-        changed = {uid(each): each for each in replica_sets}
+        changed = {name(each): each for each in replica_sets}
         if step.create:
             step.new = await self._create(deployment, step.create)
-            changed[uid(step.new)] = step.new
+            changed[name(step.new)] = step.new
         for each in step.update:
             written = await self.client.update(REPLICA_SETS, each)
-            changed[uid(written)] = written
+            changed[name(written)] = written
             self.replica_sets.remember(written)
-            if step.new and uid(step.new) == uid(written):
+            if step.new and name(step.new) == name(written):
                 step.new = written
+        for message in step.events:
+            self.tell(DEPLOYMENTS, deployment, "Normal", "ScalingReplicaSet", message)
         for each in step.delete:
             await ignore_missing(self.client.delete(REPLICA_SETS, name(each), namespace(each), uid=uid(each)))
-        for reason, message in step.events:
-            await self.recorder.event(DEPLOYMENTS, deployment, "Normal", reason, message)
         return list(changed.values())
 
     async def _create(self, deployment: Object, wanted: Object) -> Object:
         try:
             created = await self.client.create(REPLICA_SETS, wanted, namespace(deployment))
         except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            existing = await self.client.get(REPLICA_SETS, name(wanted), namespace(deployment))
-            if is_owned_by(existing, uid(deployment)) and deployment_decisions.find_new(deployment, [existing]):
-                return existing
-            await self._count_collision(deployment)
+            if error.reason == "AlreadyExists":
+                return await self._existing(deployment, wanted, error)
+            if not is_terminating(error):
+                await self._report_failure(deployment, wanted, error)
             raise
         self.replica_sets.remember(created)
         return created
 
-    async def _count_collision(self, deployment: Object) -> None:
-        """Another ReplicaSet has this name: the next hash includes how often that has happened."""
+    async def _existing(self, deployment: Object, wanted: Object, error: ApiError) -> Object:
+        """What has the wanted name: the wanted ReplicaSet, seen late, or a collision of hashes."""
+        existing = await self.client.get(REPLICA_SETS, name(wanted), namespace(deployment))
+        if is_controlled_by(existing, deployment) and find_new(deployment, [existing]):
+            return existing
         status = deployment.get("status") or {}
         counted = {**status, "collisionCount": status.get("collisionCount", 0) + 1}
-        await self.client.update(DEPLOYMENTS, {**deployment, "status": counted}, "status")
+        await self._write_status({**deployment, "status": counted})
+        raise error
+
+    async def _report_failure(self, deployment: Object, wanted: Object, error: ApiError) -> None:
+        message = f'Failed to create new replica set "{name(wanted)}": {error.message}'
+        self.tell(DEPLOYMENTS, deployment, "Warning", "ReplicaSetCreateError", message)
+        status = deployment_status.failed_status(deployment, message, datetime.now(UTC))
+        if status != deployment.get("status"):
+            await self._write_status({**deployment, "status": status})
 
     async def _update_status(self, key: str, deployment: Object, replica_sets: list[Object], step: Step) -> None:
-        if step.revision:
-            note = {"metadata": {"annotations": {deployment_decisions.REVISION: step.revision}}}
-            deployment = await self.client.patch(DEPLOYMENTS, name(deployment), note, namespace(deployment))
-            self.deployments.remember(deployment)
+        """Status and revision go in one write, which is no change of the spec: the generation stays."""
         moment = datetime.now(UTC)
         status = deployment_status.new_status(deployment, replica_sets, step, moment)
-        if status != deployment.get("status"):
-            written = await self.client.update(DEPLOYMENTS, {**deployment, "status": status}, "status")
-            self.deployments.remember(written)
-        seconds = deployment_status.waits_for_deadline(deployment, status, moment)
+        if status != deployment.get("status") or step.revision:
+            notes = annotations_of(deployment) | ({REVISION: step.revision} if step.revision else {})
+            metadata = deployment["metadata"] | ({"annotations": notes} if notes else {})
+            await self._write_status({**deployment, "metadata": metadata, "status": status})
+        seconds = deployment_status.seconds_to_next_look(deployment, status, moment)
         if seconds is not None:
             self.queue.add_after(key, seconds)
+
+    async def _write_status(self, deployment: Object) -> None:
+        self.deployments.remember(await self.client.update(DEPLOYMENTS, deployment, "status"))

@@ -1,6 +1,6 @@
 """What a Deployment says of itself: counts and conditions. Pure.
 
-Rules: pkg/controller/deployment (sync.go calculateStatus, progress.go) and its util/deployment_util.go.
+Rules: pkg/controller/deployment (sync.go calculateStatus and checkPausedConditions, progress.go).
 """
 
 from __future__ import annotations
@@ -8,127 +8,158 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pocket_cluster.api.objects import Object, condition, name, now, parse_time
-from pocket_cluster.controllers.deployment_decisions import Step, replica_count, surge_and_unavailable
+from pocket_cluster.api.objects import Object, condition, name, parse_time
+from pocket_cluster.controllers.deployment_rollout import Step, has_deadline, is_complete
+from pocket_cluster.controllers.deployment_size import least_available, observed, replica_count
 
 AVAILABLE = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
 UNAVAILABLE = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+DONE, TIMED_OUT = "NewReplicaSetAvailable", "ProgressDeadlineExceeded"
+PAUSED, RESUMED = "DeploymentPaused", "DeploymentResumed"
+
+
+class Conditions:
+    """A Deployment's conditions while they are being brought up to date at one moment."""
+
+    def __init__(self, conditions: Sequence[Object], moment: datetime) -> None:
+        self.all = list(conditions)
+        self._moment = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def get(self, kind: str) -> Object | None:
+        return next((each for each in self.all if each["type"] == kind), None)
+
+    def remove(self, kind: str) -> None:
+        self.all = [each for each in self.all if each["type"] != kind]
+
+    def set(self, kind: str, status: str, reason: str, message: str, is_news: bool = False) -> None:
+        """Replace the condition; the same status and reason again change nothing unless that is news."""
+        before = self.get(kind)
+        has_status = bool(before and before["status"] == status)
+        if before and has_status and before["reason"] == reason and not is_news:
+            return
+        since = before["lastTransitionTime"] if before and has_status else self._moment
+        self.remove(kind)
+        times = {"lastUpdateTime": self._moment, "lastTransitionTime": since}
+        self.all.append({"type": kind, "status": status, **times, "reason": reason, "message": message})
 
 
 def new_status(deployment: Object, replica_sets: Sequence[Object], step: Step, moment: datetime) -> Object:
-    """The status after a look at all ReplicaSets."""
+    """The status after a step; ``replica_sets`` are as they are after it."""
+    before = deployment.get("status") or {}
     counts = _counts(deployment, replica_sets, step.new)
-    conditions = list((deployment.get("status") or {}).get("conditions") or [])
-    if step.progress:
-        reason, message = step.progress
-        _set(conditions, "Progressing", "True", reason, message)
+    conditions = Conditions(before.get("conditions") or [], moment)
     _note_pause(deployment, conditions)
-    enough = replica_count(deployment) - surge_and_unavailable(deployment)[1]
-    _set(conditions, "Available", *(AVAILABLE if counts["availableReplicas"] >= enough else UNAVAILABLE))
-    _note_progress(deployment, counts, conditions, step, moment)
-    _note_failure(replica_sets, step.new, conditions)
-    status: Object = {field: number for field, number in counts.items() if number}
-    status["terminatingReplicas"] = counts["terminatingReplicas"]
-    if (deployment.get("status") or {}).get("collisionCount"):
-        status["collisionCount"] = deployment["status"]["collisionCount"]
-    return status | {"conditions": conditions}
+    if step.progress:
+        conditions.set("Progressing", "True", *step.progress)
+    progressing = conditions.get("Progressing")
+    enough = counts["availableReplicas"] >= least_available(deployment)
+    conditions.set("Available", *(AVAILABLE if enough else UNAVAILABLE))
+    if step.is_rollout:
+        _note_progress(deployment, counts, conditions, progressing, step.new, moment)
+        _note_failure(replica_sets, step.new, conditions)
+    status: Object = {field: number for field, number in counts.items() if number or field == "terminatingReplicas"}
+    if before.get("collisionCount"):
+        status["collisionCount"] = before["collisionCount"]
+    return status | {"conditions": conditions.all}
+
+
+def failed_status(deployment: Object, message: str, moment: datetime) -> Object:
+    """The status when the new ReplicaSet could not be created."""
+    status = deployment.get("status") or {}
+    conditions = Conditions(status.get("conditions") or [], moment)
+    if has_deadline(deployment):
+        conditions.set("Progressing", "False", "ReplicaSetCreateError", message)
+    return {**status, "conditions": conditions.all}
 
 
 def _counts(deployment: Object, replica_sets: Sequence[Object], new: Object | None) -> dict[str, int]:
-    def total(field: str, sets: Sequence[Object] = replica_sets) -> int:
-        return sum((each.get("status") or {}).get(field, 0) for each in sets)
+    def total(field: str) -> int:
+        return sum(observed(each, field) for each in replica_sets)
 
-    wanted, available = sum(map(replica_count, replica_sets)), total("availableReplicas")
+    available = total("availableReplicas")
     return {
         "observedGeneration": deployment["metadata"].get("generation", 1),
         "replicas": total("replicas"),
-        "updatedReplicas": total("replicas", [new]) if new else 0,
+        "updatedReplicas": observed(new, "replicas") if new else 0,
         "readyReplicas": total("readyReplicas"),
         "availableReplicas": available,
-        "unavailableReplicas": max(0, wanted - available),
+        "unavailableReplicas": max(0, sum(map(replica_count, replica_sets)) - available),
         "terminatingReplicas": total("terminatingReplicas"),
     }
 
 
-def _set(conditions: list[Object], kind: str, status: str, reason: str, message: str) -> None:
-    """Replace the condition of that kind; the same status and reason again change nothing."""
-    before = next((each for each in conditions if each["type"] == kind), None)
-    if before and (before["status"], before["reason"]) == (status, reason):
-        return
-    moment = now()
-    since = before["lastTransitionTime"] if before and before["status"] == status else moment
-    conditions[:] = [each for each in conditions if each["type"] != kind]
-    times = {"lastUpdateTime": moment, "lastTransitionTime": since}
-    conditions.append({"type": kind, "status": status, **times, "reason": reason, "message": message})
-
-
-def _note_pause(deployment: Object, conditions: list[Object]) -> None:
-    before = next((each for each in conditions if each["type"] == "Progressing"), None)
-    if before and before["reason"] == "ProgressDeadlineExceeded":
+def _note_pause(deployment: Object, conditions: Conditions) -> None:
+    before = conditions.get("Progressing")
+    if not has_deadline(deployment) or (before and before["reason"] == TIMED_OUT):
         return
     is_paused = bool(deployment["spec"].get("paused"))
-    was_paused = bool(before and before["reason"] == "DeploymentPaused")
+    was_paused = bool(before and before["reason"] == PAUSED)
     if is_paused and not was_paused:
-        _set(conditions, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused")
+        conditions.set("Progressing", "Unknown", PAUSED, "Deployment is paused")
     elif was_paused and not is_paused:
-        _set(conditions, "Progressing", "Unknown", "DeploymentResumed", "Deployment is resumed")
+        conditions.set("Progressing", "Unknown", RESUMED, "Deployment is resumed")
 
 
 def _note_progress(
-    deployment: Object, counts: dict[str, int], conditions: list[Object], step: Step, moment: datetime
+    deployment: Object,
+    counts: dict[str, int],
+    conditions: Conditions,
+    before: Object | None,
+    new: Object | None,
+    moment: datetime,
 ) -> None:
-    before = next((each for each in conditions if each["type"] == "Progressing"), None)
-    if deployment["spec"].get("paused") or not deployment["spec"].get("progressDeadlineSeconds"):
+    if not has_deadline(deployment):
+        conditions.remove("Progressing")
         return
-    if before and before["reason"] == "NewReplicaSetAvailable" and counts["replicas"] == counts["updatedReplicas"]:
+    if before and before["reason"] == DONE and counts["replicas"] == counts["updatedReplicas"]:
         return
-    subject = f'ReplicaSet "{name(step.new)}"' if step.new else f'Deployment "{name(deployment)}"'
+    subject = f'ReplicaSet "{name(new)}"' if new else f'Deployment "{name(deployment)}"'
     if is_complete(deployment, counts):
-        _set(conditions, "Progressing", "True", "NewReplicaSetAvailable", f"{subject} has successfully progressed.")
+        conditions.set("Progressing", "True", DONE, f"{subject} has successfully progressed.")
     elif _has_progressed(deployment, counts):
-        if before and before["status"] == "True":
-            conditions.remove(before)
-        _set(conditions, "Progressing", "True", "ReplicaSetUpdated", f"{subject} is progressing.")
-        if before and before["status"] == "True":
-            conditions[-1]["lastTransitionTime"] = before["lastTransitionTime"]
-    elif before and seconds_to_deadline(deployment, before, moment) <= 0:
-        _set(conditions, "Progressing", "False", "ProgressDeadlineExceeded", f"{subject} has timed out progressing.")
-
-
-def is_complete(deployment: Object, counts: dict[str, int]) -> bool:
-    wanted = replica_count(deployment)
-    return {counts["updatedReplicas"], counts["replicas"], counts["availableReplicas"]} == {wanted}
+        conditions.set("Progressing", "True", "ReplicaSetUpdated", f"{subject} is progressing.", is_news=True)
+    elif before and _has_timed_out(deployment, before, moment):
+        conditions.set("Progressing", "False", TIMED_OUT, f"{subject} has timed out progressing.")
 
 
 def _has_progressed(deployment: Object, counts: dict[str, int]) -> bool:
-    before = deployment.get("status") or {}
-    was_old = before.get("replicas", 0) - before.get("updatedReplicas", 0)
+    was_old = observed(deployment, "replicas") - observed(deployment, "updatedReplicas")
     grown = any(
-        counts[field] > before.get(field, 0) for field in ("updatedReplicas", "readyReplicas", "availableReplicas")
+        counts[field] > observed(deployment, field)
+        for field in ("updatedReplicas", "readyReplicas", "availableReplicas")
     )
     return grown or counts["replicas"] - counts["updatedReplicas"] < was_old
 
 
-def seconds_to_deadline(deployment: Object, progressing: Object, moment: datetime) -> float:
-    """Until the roll-out counts as stuck."""
-    allowed = timedelta(seconds=deployment["spec"].get("progressDeadlineSeconds", 600))
+def _has_timed_out(deployment: Object, progressing: Object, moment: datetime) -> bool:
+    if progressing["reason"] in (DONE, TIMED_OUT):
+        return bool(progressing["reason"] == TIMED_OUT)
+    return _seconds_to_deadline(deployment, progressing, moment) < 0
+
+
+def _seconds_to_deadline(deployment: Object, progressing: Object, moment: datetime) -> float:
+    allowed = timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"])
     return (parse_time(progressing["lastUpdateTime"]) + allowed - moment).total_seconds()
 
 
-def waits_for_deadline(deployment: Object, status: Object, moment: datetime) -> float | None:
-    """Seconds until the Deployment must be looked at again, if it has not progressed by then."""
+def seconds_to_next_look(deployment: Object, status: Object, moment: datetime) -> float | None:
+    """When the Deployment is to be looked at again to see whether it is stuck (requeueStuckDeployment)."""
     progressing = condition({"status": status}, "Progressing")
-    if not progressing or deployment["spec"].get("paused") or progressing["status"] != "True":
+    if not has_deadline(deployment) or progressing is None or deployment["spec"].get("paused"):
         return None
-    if progressing["reason"] == "NewReplicaSetAvailable" or not deployment["spec"].get("progressDeadlineSeconds"):
+    if is_complete(deployment, status) or progressing["reason"] == TIMED_OUT:
         return None
-    return max(0.0, seconds_to_deadline(deployment, progressing, moment)) + 0.1
+    return max(0.0, _seconds_to_deadline(deployment, progressing, moment)) + 1.0
 
 
-def _note_failure(replica_sets: Sequence[Object], new: Object | None, conditions: list[Object]) -> None:
+def _note_failure(replica_sets: Sequence[Object], new: Object | None, conditions: Conditions) -> None:
+    """A ReplicaSet that cannot make its pods says so, and its Deployment repeats it (getReplicaFailures)."""
     failures = [condition(each, "ReplicaFailure") for each in ([new] if new else []) + list(replica_sets)]
     failure = next(filter(None, failures), None)
-    if failure:
-        _set(conditions, "ReplicaFailure", failure["status"], failure["reason"], failure["message"])
-    else:
-        conditions[:] = [each for each in conditions if each["type"] != "ReplicaFailure"]
+    before = conditions.get("ReplicaFailure")
+    if failure is None:
+        conditions.remove("ReplicaFailure")
+    elif not before or (before["status"], before["reason"]) != (failure["status"], failure["reason"]):
+        conditions.remove("ReplicaFailure")
+        since = failure["lastTransitionTime"]
+        conditions.all.append({**failure, "lastUpdateTime": since, "lastTransitionTime": since})

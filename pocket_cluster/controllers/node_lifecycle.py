@@ -44,9 +44,7 @@ class NodeLifecycleController(Controller):
         unknown = {"status": "Unknown", "reason": "NodeStatusUnknown", "message": SILENT, "lastTransitionTime": now()}
         changed = [{**each, **unknown} for each in conditions]
         await self.client.update(NODES, {**node, "status": {**node["status"], "conditions": changed}}, "status")
-        await self.recorder.event(
-            NODES, node, "Normal", "NodeNotReady", f"Node {name(node)} status is now: NodeNotReady"
-        )
+        self.tell(NODES, node, "Normal", "NodeNotReady", f"Node {name(node)} status is now: NodeNotReady")
         for pod in [pod for pod in self.pods.items.values() if pod["spec"].get("nodeName") == key(node)]:
             await self._mark_not_ready(pod)
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 from pocket_cluster.api.objects import (
     Object,
     annotations_of,
     condition,
-    controller_of,
     is_being_deleted,
     labels,
-    now,
     owner_reference,
     parse_time,
     pod_is_active,
@@ -26,48 +25,53 @@ from pocket_cluster.api.objects import (
     uid,
 )
 from pocket_cluster.api.resources import REPLICA_SETS
-from pocket_cluster.api.selectors import from_label_selector_object
 
 BURST = 500
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
-LONG_AGO = "1970-01-01T00:00:00Z"
 
 
-class Decision(NamedTuple):
-    """How many pods to create, and which to delete."""
+class Failure(NamedTuple):
+    """Why pods could not be created or deleted: FailedCreate or FailedDelete, and the API's sentence."""
 
-    create: int
-    delete: list[Object]
-
-
-def decide(replica_set: Object, pods: Sequence[Object], related: Sequence[Object], moment: datetime) -> Decision:
-    """``pods`` are the active ones of this ReplicaSet; ``related`` all pods of its owner, to spread by node."""
-    difference = len(pods) - int(replica_set["spec"].get("replicas", 0))
-    if difference < 0:
-        return Decision(min(-difference, BURST), [])
-    return Decision(0, first_to_go(pods, related, moment)[: min(difference, BURST)])
+    reason: str
+    message: str
 
 
-def first_to_go(pods: Sequence[Object], related: Sequence[Object], moment: datetime) -> list[Object]:
-    """The pods in the order in which they are deleted (ActivePodsWithRanks)."""
+def surplus(replica_set: Object, active: Sequence[Object]) -> int:
+    """How many pods are to be deleted, or (negative) created, at once."""
+    difference = len(active) - int(replica_set["spec"].get("replicas", 0))
+    return max(-BURST, min(BURST, difference))
+
+
+def first_to_go(active: Sequence[Object], related: Iterable[Object], moment: datetime) -> list[Object]:
+    """The pods in the order in which they are deleted (ActivePodsWithRanks).
+
+    ``related`` are the pods of all ReplicaSets with the same owner: the more of them are on a pod's node, the sooner
+    that pod goes.
+    """
     crowd = Counter(pod["spec"].get("nodeName") for pod in related if pod_is_active(pod))
 
-    def rank(pod: Object) -> tuple[Any, ...]:
-        status = pod.get("status") or {}
+    def compare(one: Object, other: Object) -> int:
         return (
-            bool(pod["spec"].get("nodeName")),
-            PHASE_RANK.get(status.get("phase", ""), 2),
-            pod_is_ready(pod),
-            _deletion_cost(pod),
-            -crowd[pod["spec"].get("nodeName")],
-            _age_bucket(_ready_since(pod), moment),
-            -max((each.get("restartCount", 0) for each in status.get("containerStatuses") or []), default=0),
-            _age_bucket(pod["metadata"].get("creationTimestamp", LONG_AGO), moment),
-            uid(pod),
+            _compare(_rank(one, crowd), _rank(other, crowd))
+            or _compare_ages(one, other, _ready_since(one), _ready_since(other), moment)
+            or _compare(_restarts(other), _restarts(one))
+            or _compare_ages(one, other, _created(one), _created(other), moment)
         )
 
-    return sorted(pods, key=rank)
+    return sorted(active, key=cmp_to_key(compare))
+
+
+def _compare(one: Any, other: Any) -> int:
+    return bool(one > other) - bool(one < other)
+
+
+def _rank(pod: Object, crowd: Counter[str | None]) -> tuple[Any, ...]:
+    """Without a node, not running, not ready, cheap, crowded: those first."""
+    node = pod["spec"].get("nodeName")
+    phase = PHASE_RANK.get((pod.get("status") or {}).get("phase", ""), 0)
+    return bool(node), phase, pod_is_ready(pod), _deletion_cost(pod), -crowd[node]
 
 
 def _deletion_cost(pod: Object) -> int:
@@ -77,15 +81,40 @@ def _deletion_cost(pod: Object) -> int:
         return 0
 
 
+def _compare_ages(one: Object, other: Object, since: str, other_since: str, moment: datetime) -> int:
+    """The younger first, but only by powers of two, so that it is not always the newest; then by UID."""
+    if since == other_since:
+        return 0
+    if not since or not other_since:
+        return _compare(bool(since), bool(other_since))
+    return _compare(_magnitude(since, moment), _magnitude(other_since, moment)) or _compare(uid(one), uid(other))
+
+
+def _magnitude(since: str, moment: datetime) -> int:
+    nanoseconds = (moment - parse_time(since)).total_seconds() * 1e9
+    return int(math.log2(nanoseconds)) if nanoseconds >= 1 else -1
+
+
 def _ready_since(pod: Object) -> str:
     ready = condition(pod, "Ready")
-    return ready.get("lastTransitionTime", LONG_AGO) if ready and ready.get("status") == "True" else LONG_AGO
+    return str(ready.get("lastTransitionTime") or "") if ready and ready.get("status") == "True" else ""
 
 
-def _age_bucket(moment: str, now: datetime) -> int:
-    """Ages are compared by the powers of two of their seconds, so that none is always the first to go."""
-    seconds = (now - parse_time(moment)).total_seconds()
-    return int(math.log2(seconds)) if seconds >= 1 else 0
+def _created(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp") or "")
+
+
+def _restarts(pod: Object) -> tuple[int, int]:
+    """Most restarts of a container, then of a sidecar."""
+    status = pod.get("status") or {}
+    sidecars = {
+        each["name"] for each in pod["spec"].get("initContainers") or [] if each.get("restartPolicy") == "Always"
+    }
+    ordinary = [each.get("restartCount", 0) for each in status.get("containerStatuses") or []]
+    beside = [
+        each.get("restartCount", 0) for each in status.get("initContainerStatuses") or [] if each["name"] in sidecars
+    ]
+    return max(ordinary, default=0), max(beside, default=0)
 
 
 def new_pod(replica_set: Object) -> Object:
@@ -104,54 +133,59 @@ def new_pod(replica_set: Object) -> Object:
     }
 
 
-def new_status(replica_set: Object, pods: Sequence[Object], moment: datetime, failure: str = "") -> Object:
-    """The status after a look at all pods that the ReplicaSet controls, ending ones included."""
-    active = [pod for pod in pods if pod_is_active(pod)]
-    template_labels = from_label_selector_object(
-        {"matchLabels": (replica_set["spec"]["template"].get("metadata") or {}).get("labels") or {}}
-    )
+def new_status(
+    replica_set: Object, active: Sequence[Object], ending: int, moment: datetime, failure: Failure | None = None
+) -> Object:
+    """The status after a look at the pods: ``active`` ones, and the number of those that are ending."""
+    template_labels = labels(replica_set["spec"]["template"])
     ready = [pod for pod in active if pod_is_ready(pod)]
-    wait = int(replica_set["spec"].get("minReadySeconds", 0))
+    wait = min_ready_seconds(replica_set)
     counts = {
-        "replicas": len(active),
-        "fullyLabeledReplicas": sum(template_labels.matches(labels(pod)) for pod in active),
+        "fullyLabeledReplicas": sum(template_labels.items() <= labels(pod).items() for pod in active),
         "readyReplicas": len(ready),
-        "availableReplicas": sum(is_available(pod, wait, moment) for pod in ready),
+        "availableReplicas": sum(seconds_until_available(pod, wait, moment) <= 0 for pod in ready),
     }
-    status: Object = {field: number for field, number in counts.items() if number or field == "replicas"}
-    status["terminatingReplicas"] = sum(is_being_deleted(pod) and not _is_finished(pod) for pod in pods)
-    status["observedGeneration"] = replica_set["metadata"].get("generation", 1)
-    conditions = _conditions(replica_set, failure)
-    return status | ({"conditions": conditions} if conditions else {})
+    conditions = _conditions(replica_set, moment, failure)
+    return {
+        "replicas": len(active),
+        **{field: number for field, number in counts.items() if number},
+        "terminatingReplicas": ending,
+        "observedGeneration": replica_set["metadata"].get("generation", 1),
+        **({"conditions": conditions} if conditions else {}),
+    }
 
 
-def _is_finished(pod: Object) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+def min_ready_seconds(replica_set: Object) -> int:
+    return int(replica_set["spec"].get("minReadySeconds", 0))
 
 
-def is_available(pod: Object, min_ready_seconds: int, moment: datetime) -> bool:
-    """Ready for long enough (pkg/api/v1/pod/util.go, IsPodAvailable)."""
-    if not pod_is_ready(pod):
-        return False
-    return not min_ready_seconds or seconds_until_available(pod, min_ready_seconds, moment) <= 0
+def is_ending(pod: Object) -> bool:
+    """Being deleted, and not finished yet (IsPodTerminating)."""
+    return is_being_deleted(pod) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
 
-def seconds_until_available(pod: Object, min_ready_seconds: int, moment: datetime) -> float:
-    return min_ready_seconds - (moment - parse_time(_ready_since(pod))).total_seconds()
+def seconds_until_available(pod: Object, wait: int, moment: datetime) -> float:
+    """How long a ready pod must still be ready to count as available; 0 or less when it does (IsPodAvailable)."""
+    since = _ready_since(pod)
+    if not wait:
+        return 0.0
+    return wait - (moment - parse_time(since)).total_seconds() if since else float(wait)
 
 
-def _conditions(replica_set: Object, failure: str) -> list[Object]:
-    others = [
-        each for each in (replica_set.get("status") or {}).get("conditions") or [] if each["type"] != "ReplicaFailure"
-    ]
-    if not failure:
+def seconds_to_next_look(replica_set: Object, active: Sequence[Object], moment: datetime) -> float | None:
+    """When the next ready pod becomes available, if one has to wait for that."""
+    wait = min_ready_seconds(replica_set)
+    times = [seconds_until_available(pod, wait, moment) for pod in active if pod_is_ready(pod)]
+    return min((seconds for seconds in times if seconds > 0), default=None)
+
+
+def _conditions(replica_set: Object, moment: datetime, failure: Failure | None) -> list[Object]:
+    before = (replica_set.get("status") or {}).get("conditions") or []
+    others = [each for each in before if each["type"] != "ReplicaFailure"]
+    if failure is None:
         return others
-    reason, _, message = failure.partition(": ")
-    failed = {"type": "ReplicaFailure", "status": "True", "reason": reason, "message": message}
-    before = condition(replica_set, "ReplicaFailure")
-    return [*others, before if before else {**failed, "lastTransitionTime": now()}]
-
-
-def is_owned_by(obj: Object, owner_uid: str) -> bool:
-    reference = controller_of(obj)
-    return reference is not None and reference["uid"] == owner_uid
+    if len(others) < len(before):
+        return list(before)
+    since = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    failed = {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": since, **failure._asdict()}
+    return [*others, failed]
