@@ -22,7 +22,7 @@ from pocket_cluster.home import Home
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CI_TOOLS = Path.home() / ".cache" / "kubechaos-ci" / "bin"
+CI_TOOLS = Path(os.environ.get("KUBECHAOS_CI_TOOLS") or Path.home() / ".cache" / "kubechaos-ci") / "bin"
 OLDEST_KUBECTL = (1, 32)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The learner's own settings must not reach the tests, nor the tests the learner's cluster and files.
