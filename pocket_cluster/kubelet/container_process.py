@@ -134,6 +134,7 @@ class Template:
         for install in (site.setquit, site.setcopyright, site.sethelper):
             install()
         forget_own_modules()
+        sys.modules.pop("tempfile", None)  # it keeps functions of os; a program imports it anew
 
     def become(self, settings: ContainerSettings) -> None:
         """Let this interpreter see the container's files and the pod's network."""
@@ -221,6 +222,8 @@ def _start(template: Template, settings: ContainerSettings) -> int:
         return _run_to_end(command, template.files)
     files = PodFiles(settings["root"], settings["owned"], settings["home"])
     if command:
+        if command.kind == "script":  # the interpreter opens it before anything is translated
+            command.target = files.on_machine(command.target)
         _execute(command.argv(settings["argv"][0]), environment)
     _execute(
         [files.in_text(word) for word in settings["argv"]],

@@ -75,11 +75,11 @@ def serve(home: str) -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.chdir(home)
     leftovers.end_all(Path(SESSIONS))
+    template = Template()
+    template.install()  # first: some modules keep the functions of os that they find when they are imported
     for name in WARM_MODULES:
         with contextlib.suppress(ImportError):  # some systems build Python without sqlite3 or ssl
             importlib.import_module(name)
-    template = Template()
-    template.install()
     runtime = Runtime(template)
     gc.collect()
     gc.freeze()

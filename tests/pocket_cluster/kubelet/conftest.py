@@ -111,7 +111,7 @@ class Runtime:
     def output_of(self, argv: list[str], **options: Any) -> str:
         """Run a program to its end; what it said. Raises AssertionError when it failed."""
         ended = self.exit_of(self.start(argv, **options))
-        assert ended["exit_code"] == 0, ended
+        assert ended["exit_code"] == 0, ended["output"]
         return str(ended["output"])
 
     def stop(self) -> None:

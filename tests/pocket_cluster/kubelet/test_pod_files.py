@@ -45,7 +45,7 @@ def image(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_a_program_finds_its_files_by_the_paths_of_its_container(runtime: Runtime, image: str, argv: list[str]) -> None:
     lines = runtime.output_of(argv, image=image).splitlines()
-    assert lines[:6] == ["A A helped", "['a.txt'] ['/src/data/a.txt'] False", "['deeper']", "A", "True", *lines[5:6]]
+    assert lines[:5] == ["A A helped", "['a.txt'] ['/src/data/a.txt'] False", "['deeper']", "A", "True"]
     assert lines[5].startswith("True [")
 
 
