@@ -3,9 +3,13 @@
 import json
 import os
 import signal
+import socket
+import ssl
 import stat
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,6 +88,43 @@ def test_after_everything_was_killed_the_next_up_finds_the_same_objects(home: Ho
     assert lifecycle.ask(home, "/api/v1/namespaces/default") == before
 
 
+def test_every_write_that_was_answered_before_a_kill_is_there_after_the_next_up(home: Home) -> None:
+    run(home, "up")
+    answered: dict[str, str] = {}
+    enough = threading.Event()
+    writers = [threading.Thread(target=_write_until_refused, args=(home, each, answered, enough)) for each in range(4)]
+    for writer in writers:
+        writer.start()
+    assert enough.wait(30)
+    os.killpg(int((home.run_dir / "supervisor.pid").read_text()), signal.SIGKILL)
+    for writer in writers:
+        writer.join(30)
+    assert run(home, "up").returncode == 0
+    items = lifecycle.ask(home, "/api/v1/namespaces/default/configmaps")["items"]
+    found = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
+    assert len(answered) > 100
+    assert {name: found.get(name) for name in answered} == answered
+
+
+def _write_until_refused(home: Home, writer: int, answered: dict[str, str], enough: threading.Event) -> None:
+    """Create ConfigMaps as fast as answers come, and note each answer's resourceVersion."""
+    credentials = home.credentials("admin")
+    context = ssl.create_default_context(cafile=credentials.ca_file)
+    headers = {"Authorization": f"Bearer {credentials.token}", "Content-Type": "application/json"}
+    for number in range(10_000):
+        name = f"written-{writer}-{number}"
+        body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}).encode()
+        url = f"{credentials.server}/api/v1/namespaces/default/configmaps"
+        request = urllib.request.Request(url, body, headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+                answered[name] = json.load(answer)["metadata"]["resourceVersion"]
+        except OSError:
+            return
+        if len(answered) > 200:
+            enough.set()
+
+
 @pytest.mark.parametrize("component", ["apiserver", "runtime", "controllers", "kubelet", "kube-proxy"])
 def test_a_component_that_is_killed_comes_back(home: Home, component: str) -> None:
     run(home, "up")
@@ -127,11 +168,10 @@ def test_reset_forgets_objects_and_keeps_keys_and_images(home: Home) -> None:
 
 
 def test_a_port_that_somebody_else_took_is_replaced_in_the_kubeconfig(home: Home) -> None:
-    import socket
-
     run(home, "up")
     run(home, "down")
     with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         thief.bind(("127.0.0.1", home.api_port))
         thief.listen()
         taken = home.server
