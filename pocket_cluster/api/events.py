@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict
@@ -71,6 +72,23 @@ class EventRecorder:
         self._known.move_to_end(key)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
+
+
+class EventQueue:
+    """Events that are written in the background, in order: nobody's work waits for them."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+        self._untold: asyncio.Queue[tuple[Resource, Object, str, str, str]] = asyncio.Queue()
+
+    def tell(self, resource: Resource, obj: Object, kind: str, reason: str, message: str) -> None:
+        """Record soon that something happened to ``obj``; ``kind`` is Normal or Warning."""
+        self._untold.put_nowait((resource, obj, kind, reason, message))
+
+    async def run(self) -> None:
+        """Write what is told, for ever."""
+        while True:
+            await self._recorder.event(*await self._untold.get())
 
 
 def _reference(resource: Resource, obj: Object, field_path: str) -> Object:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from pocket_cluster.api.client import ApiError, Client
-from pocket_cluster.api.events import EventRecorder
+from pocket_cluster.api.events import EventQueue, EventRecorder
 from pocket_cluster.api.informer import Informer
 from pocket_cluster.api.objects import (
     Object,
@@ -54,20 +54,12 @@ class Controller:
         self.client = client
         self.informers = informers
         self.queue = WorkQueue()
-        self._recorder = EventRecorder(client, f"{self.name}-controller")
-        self._untold: asyncio.Queue[tuple[Resource, Object, str, str, str]] = asyncio.Queue()
+        self._events = EventQueue(EventRecorder(client, f"{self.name}-controller"))
+        self.tell = self._events.tell
 
     async def run(self) -> None:
         await self.informers.wait_synced()
-        await asyncio.gather(run_workers(self.queue, self.reconcile, self.workers, self.name), self._write_events())
-
-    def tell(self, resource: Resource, obj: Object, kind: str, reason: str, message: str) -> None:
-        """Record an Event soon: the work does not wait for it."""
-        self._untold.put_nowait((resource, obj, kind, reason, message))
-
-    async def _write_events(self) -> None:
-        while True:
-            await self._recorder.event(*await self._untold.get())
+        await asyncio.gather(run_workers(self.queue, self.reconcile, self.workers, self.name), self._events.run())
 
     async def reconcile(self, key: str) -> None:
         """Bring what the key names one step nearer to what is wanted; called again after every change."""

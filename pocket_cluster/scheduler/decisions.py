@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 from pocket_cluster.api.objects import Object, condition, labels, name
-from pocket_cluster.api.quantity import parse as quantity
+from pocket_cluster.scheduler.affinity import refuse_by_affinity, selects_node
+from pocket_cluster.scheduler.room import Room
 
-NO_PREEMPTION = "No preemption victims found for incoming pod."
+NO_VICTIMS = "No preemption victims found for incoming pod."
 NOT_HELPFUL = "Preemption is not helpful for scheduling."
+UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+NOT_READY = {"False": "node.kubernetes.io/not-ready", "Unknown": "node.kubernetes.io/unreachable"}
 
 
 class Choice(NamedTuple):
@@ -24,47 +26,53 @@ class Choice(NamedTuple):
     message: str = ""
 
 
-def choose_node(pod: Object, nodes: Sequence[Object], pods: Sequence[Object]) -> Choice:
-    """The node with the fewest pods of those where the pod fits; ``pods`` are all that have a node."""
-    refusals: Counter[str] = Counter()
-    fitting = []
-    preemption_may_help = False
-    for node in nodes:
-        there = [each for each in pods if each["spec"].get("nodeName") == name(node)]
-        reasons, is_lasting = refuse(pod, node, there)
-        if reasons:
-            refusals.update(reasons)
-            preemption_may_help = preemption_may_help or not is_lasting
-        else:
-            fitting.append((len(there), name(node)))
+class Refusal(NamedTuple):
+    """Why a pod cannot run on a node, and whether it could if others were evicted."""
+
+    reasons: Sequence[str]
+    others_are_in_the_way: bool = False
+
+
+def choose_node(pod: Object, rooms: Sequence[Room]) -> Choice:
+    """The emptiest of the nodes on which the pod fits."""
+    refusals = [(room, refuse(pod, room, rooms)) for room in rooms]
+    fitting = [room for room, refusal in refusals if refusal is None]
     if fitting:
-        return Choice(min(fitting)[1])
-    return Choice("", _no_node(len(nodes), refusals, preemption_may_help))
+        return Choice(name(min(fitting, key=lambda room: (room.crowding(), name(room.node))).node))
+    return Choice("", _no_node([refusal for _, refusal in refusals if refusal]))
 
 
-def _no_node(number: int, refusals: Counter[str], preemption_may_help: bool) -> str:
-    if not number:
+def _no_node(refusals: Sequence[Refusal]) -> str:
+    if not refusals:
         return "no nodes available to schedule pods"
-    why = ", ".join(sorted(f"{count} {reason}" for reason, count in refusals.items()))
-    advice = NO_PREEMPTION if preemption_may_help else NOT_HELPFUL
-    return f"0/{number} nodes are available: {why}. preemption: 0/{number} nodes are available: {number} {advice}"
+    none = f"0/{len(refusals)} nodes are available"
+    advice = Counter(NO_VICTIMS if refusal.others_are_in_the_way else NOT_HELPFUL for refusal in refusals)
+    why = Counter(reason for refusal in refusals for reason in refusal.reasons)
+    # "no new claims" is what the real one's plugin for dynamic resources adds, whether a pod claims any or not.
+    return f"{none}: {_histogram(why)}. no new claims to deallocate, preemption: {none}: {_histogram(advice)}"
 
 
-def refuse(pod: Object, node: Object, there: Sequence[Object]) -> tuple[list[str], bool]:
-    """Why the pod cannot run on the node (nothing when it can), and whether evicting others would not change that."""
-    for check in (_is_unschedulable, _other_node, _taints, _selector):
-        reason = check(pod, node)
+def _histogram(reasons: Counter[str]) -> str:
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+
+
+def refuse(pod: Object, room: Room, rooms: Sequence[Room]) -> Refusal | None:
+    """The first filter that refuses the pod on this node, in the real one's order; None when it fits."""
+    for check in (_unschedulable, _other_node, _untolerated_taint, _not_selected):
+        reason = check(pod, room.node)
         if reason:
-            return [reason], True
-    ports = _port_conflict(pod, there)
-    if ports:
-        return [ports], False
-    return _lacking(pod, node, there), False
+            return Refusal([reason])
+    if room.ports_taken_for(pod):
+        return Refusal(["node(s) didn't have free ports for the requested pod ports"], True)
+    lacking = room.lacking_for(pod)
+    if lacking:
+        return Refusal(lacking, not room.is_too_small_for(pod))
+    by_affinity = refuse_by_affinity(pod, room.node, [(each.node, each.pods) for each in rooms])
+    return Refusal([by_affinity.reason], by_affinity.others_are_in_the_way) if by_affinity else None
 
 
-def _is_unschedulable(pod: Object, node: Object) -> str:
-    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-    if not (node.get("spec") or {}).get("unschedulable") or _is_tolerated(pod, taint):
+def _unschedulable(pod: Object, node: Object) -> str:
+    if not (node.get("spec") or {}).get("unschedulable") or _is_tolerated(pod, UNSCHEDULABLE):
         return ""
     return "node(s) were unschedulable"
 
@@ -74,16 +82,15 @@ def _other_node(pod: Object, node: Object) -> str:
     return "node(s) didn't match the requested node name" if wanted and wanted != name(node) else ""
 
 
-def _taints(pod: Object, node: Object) -> str:
+def _untolerated_taint(pod: Object, node: Object) -> str:
+    """The condition counts as well: the taint that follows from it may still be on its way."""
     taints = list((node.get("spec") or {}).get("taints") or [])
-    ready = condition(node, "Ready")
-    if not ready or ready["status"] != "True":
-        kind = "not-ready" if ready and ready["status"] == "False" else "unreachable"
-        taints.append({"key": f"node.kubernetes.io/{kind}", "effect": "NoSchedule"})
+    ready = condition(node, "Ready") or {"status": "False"}
+    if ready["status"] in NOT_READY:
+        taints.append({"key": NOT_READY[ready["status"]], "effect": "NoSchedule"})
     for taint in taints:
         if taint.get("effect") in ("NoSchedule", "NoExecute") and not _is_tolerated(pod, taint):
-            value = f": {taint['value']}" if taint.get("value") else ": "
-            return f"node(s) had untolerated taint {{{taint['key']}{value}}}"
+            return "node(s) had untolerated taint(s)"
     return ""
 
 
@@ -101,53 +108,8 @@ def _tolerates(toleration: Mapping[str, str], taint: Mapping[str, str]) -> bool:
     return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
 
 
-def _selector(pod: Object, node: Object) -> str:
-    wanted = pod["spec"].get("nodeSelector") or {}
-    found = labels(node)
-    if all(found.get(key) == value for key, value in wanted.items()):
+def _not_selected(pod: Object, node: Object) -> str:
+    wanted, found = pod["spec"].get("nodeSelector") or {}, labels(node)
+    if wanted.items() <= found.items() and selects_node(pod, node):
         return ""
     return "node(s) didn't match Pod's node affinity/selector"
-
-
-def _port_conflict(pod: Object, there: Sequence[Object]) -> str:
-    taken = {port for other in there for port in _host_ports(other)}
-    free = "node(s) didn't have free ports for the requested pod ports"
-    return free if taken & _host_ports(pod) else ""
-
-
-def _host_ports(pod: Object) -> set[tuple[str, int]]:
-    return {
-        (port.get("protocol", "TCP"), port["hostPort"])
-        for container in pod["spec"].get("containers") or []
-        for port in container.get("ports") or []
-        if port.get("hostPort")
-    }
-
-
-def _lacking(pod: Object, node: Object, there: Sequence[Object]) -> list[str]:
-    allocatable = (node.get("status") or {}).get("allocatable") or {}
-    lacking = []
-    if len(there) + 1 > int(allocatable.get("pods", 110)):
-        lacking.append("Too many pods")
-    for resource, amount in requests(pod).items():
-        used = sum((requests(other).get(resource, Fraction(0)) for other in there), Fraction(0))
-        if used + amount > quantity(str(allocatable.get(resource, "0"))):
-            lacking.append(f"Insufficient {resource}")
-    return lacking
-
-
-def requests(pod: Object) -> dict[str, Fraction]:
-    """What the pod's containers ask for together; one init container may ask for more than all of them."""
-    total: dict[str, Fraction] = {}
-    for container in pod["spec"].get("containers") or []:
-        for resource, amount in _requested(container).items():
-            total[resource] = total.get(resource, Fraction(0)) + amount
-    for container in pod["spec"].get("initContainers") or []:
-        for resource, amount in _requested(container).items():
-            total[resource] = max(total.get(resource, Fraction(0)), amount)
-    return total
-
-
-def _requested(container: Object) -> dict[str, Fraction]:
-    asked = (container.get("resources") or {}).get("requests") or {}
-    return {resource: quantity(str(amount)) for resource, amount in asked.items()}
