@@ -31,6 +31,8 @@ JSON = "application/json"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 READABLE = (JSON, "application/yaml", PROTOBUF)
 PATCHES = (*patch.CONTENT_TYPES, APPLY)
+# Whose deletion is answered with the object that was deleted, not with a Status (ReturnDeletedObject).
+ANSWERED_WITH_OBJECT = ("Pod", "Namespace", "Service", "ServiceAccount")
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
@@ -114,7 +116,7 @@ class ResourceHandlers:
         options = deletion.parse_options(call.query, (await read_body(call.request, optional=True)).data)
         entry, is_gone = await self._deleter.delete(call.target, options)
         resource = call.target.kind.resource
-        if not is_gone or resource.kind in ("Pod", "Namespace"):
+        if not is_gone or resource.kind in ANSWERED_WITH_OBJECT:
             return _answer(call, entry.encoded)
         details = errors.details_of(resource, call.target.name or "") | {"uid": entry.object["metadata"]["uid"]}
         return _answer(call, encode({**subresources.SUCCESS, "details": details}))
