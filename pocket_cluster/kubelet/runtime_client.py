@@ -97,6 +97,7 @@ class RuntimeClient:
                 self._on_exit(message["container"])
             elif message["request"] in self._waiting and not self._waiting[message["request"]].done():
                 self._waiting[message["request"]].set_result(message)
+        self._disconnect()  # now, so that nobody waits for an answer that cannot come
         raise ConnectionResetError("it ended")
 
     def _disconnect(self) -> None:

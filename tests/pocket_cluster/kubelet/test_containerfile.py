@@ -45,7 +45,7 @@ def test_variables_are_replaced(text: str, value: str) -> None:
 
 
 REFUSED = {
-    "FROM python\nRUN pip install flask": "line 2: RUN is not supported by the pocket cluster. Nothing can be installed",
+    "FROM python\nRUN pip install flask": "line 2: RUN is not supported by the pocket cluster. Nothing can be",
     "FROM python\nADD x.tar /": "line 2: ADD is not supported by the pocket cluster. Use COPY",
     "FROM python\nHEALTHCHECK CMD x": "write a livenessProbe",
     "FROM python\nCOYP a b": "line 2: COYP is not supported by the pocket cluster. Known here are FROM, COPY",

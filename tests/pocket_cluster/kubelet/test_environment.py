@@ -105,10 +105,10 @@ def test_items_choose_keys_paths_and_modes(tmp_path: Path) -> None:
 
 
 def test_a_volume_without_its_source_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(volumes.VolumeError, match='^configmap "nosuch" not found$'):
+    with pytest.raises(volumes.VolumeError, match=r'^configmap "nosuch" not found$'):
         write(tmp_path, {"name": "v", "configMap": {"name": "nosuch"}})
     items = [{"key": "zz", "path": "zz"}]
-    with pytest.raises(volumes.VolumeError, match="^configmap references non-existent config key: zz$"):
+    with pytest.raises(volumes.VolumeError, match=r"^configmap references non-existent config key: zz$"):
         write(tmp_path, {"name": "v", "configMap": {"name": "s", "items": items}}, s={"a": b"1"})
 
 

@@ -87,10 +87,10 @@ def test_a_line_that_cannot_be_built_is_named(home: Home, context: Path, line: s
 
 
 def test_a_context_that_is_none_is_refused(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="does not exist. Name the folder that has the Containerfile"):
+    with pytest.raises(ImageError, match=r"does not exist. Name the folder that has the Containerfile"):
         build_image(home, tmp_path / "nosuch", "local/kubechaos:v1")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="There is no Containerfile in .*empty"):
+    with pytest.raises(ImageError, match=r"There is no Containerfile in .*empty"):
         build_image(home, tmp_path / "empty", "local/kubechaos:v1")
 
 

@@ -57,7 +57,8 @@ class Cluster:
         try:
             found: dict[str, Any] = self.do(lambda client: client.get(PODS, name, "default"))
         except ApiError as error:
-            assert error.code == 404
+            if error.code != 404:
+                raise
             return None
         return found
 
