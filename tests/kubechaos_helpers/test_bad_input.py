@@ -1,0 +1,172 @@
+"""What a learner reads after a mistake: a sentence with a next step. Nothing is lost, nothing else is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kubechaos_helpers import Cluster, CourseError, connect
+from kubechaos_helpers.course import page
+
+LESSON = "manifests/02-two-deployments-one-service"
+
+
+def dual() -> str:
+    return page.shipped(f"{LESSON}/dual.yaml").read_text()
+
+
+def start(**changes: str) -> str:
+    """The lesson's first Deployment with other texts in it."""
+    text = page.shipped(f"{LESSON}/start.yaml").read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return text
+
+
+PROBE = """\
+        readinessProbe:
+          httpGet:
+            path: /nosuch
+            port: 3000
+        ports:
+"""
+
+UNREADABLE = [
+    ("apiVersion: apps/v1\nkind: Deployment\nspec: [\n", "not valid YAML in line 4"),
+    ("just: some\nother: thing\n", "is not a Kubernetes object: it has no apiVersion and no kind"),
+    ("- a\n- b\n", "is not a Kubernetes object"),
+    ("# only a comment\n\n", "is empty: there is nothing to apply"),
+    ("apiVersion: v1\nkind: Service\n", "has no name: add `metadata: name:`"),
+    ("apiVersion: v1\nkind: Servise\nmetadata:\n  name: x\n", 'The cluster knows no kind "Servise"'),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), UNREADABLE)
+def test_a_manifest_that_cannot_be_read_gets_a_sentence(cluster: Cluster, text: str, sentence: str) -> None:
+    with pytest.raises(CourseError) as refusal:
+        cluster.apply(text)
+    assert sentence in str(refusal.value)
+
+
+def test_a_manifest_that_is_missing_is_named_with_those_that_are_there(cluster: Cluster) -> None:
+    with pytest.raises(CourseError) as refusal:
+        cluster.apply(page.shipped(f"{LESSON}/dual.yaml").with_name("dula.yaml"))
+    assert "There is no manifest" in str(refusal.value)
+    assert "custom-only.yaml, dual.yaml, start.yaml" in str(refusal.value)
+
+
+REFUSED = [
+    ("replicas: 1", "replicas: -1", "must be greater than or equal to 0"),
+    ("replicas: 1", 'replicas: "three"', "cannot unmarshal string"),
+    ("replicas: 1", "replica: 1", 'unknown field "spec.replica"'),
+    ("containerPort: 3000", "containerPort: 300000", "must be between 1 and 65535"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), REFUSED)
+def test_a_refused_deployment_does_not_stop_the_service(
+    cluster: Cluster, old: str, new: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CourseError) as refusal:
+        cluster.apply(dual().replace(old, new))
+    assert sentence in str(refusal.value)
+    assert "Deployment kubechaos-original was refused" in str(refusal.value)
+    assert "service/kubechaos-svc created" in capsys.readouterr().out
+    assert cluster.objects("deployments") == []
+
+
+def test_a_selector_that_does_not_match_its_template_says_what_to_change(cluster: Cluster) -> None:
+    with pytest.raises(CourseError) as refusal:
+        cluster.apply(dual().replace("version: custom", "version: wrong", 1))
+    assert "Give spec.selector.matchLabels and spec.template.metadata.labels the same labels." in str(refusal.value)
+
+
+def test_a_changed_selector_is_refused_and_the_deployment_stays(lesson: Cluster) -> None:
+    before = lesson.read("deployment", "kubechaos-custom")["spec"]
+    with pytest.raises(CourseError, match="field is immutable"):
+        lesson.apply(dual().replace("version: custom", "version: mine"))
+    assert lesson.read("deployment", "kubechaos-custom")["spec"] == before
+
+
+def test_an_image_that_was_not_built_is_named_with_the_way_to_build_it(cluster: Cluster) -> None:
+    cluster.apply(start(**{"local/kubechaos:v1": "local/kubechaos:v9"}))
+    with pytest.raises(CourseError) as refusal:
+        cluster.wait_until_ready("kubechaos", timeout=2)
+    assert "waits for the image local/kubechaos:v9" in str(refusal.value)
+    assert 'cluster.build_image(FOLDER, "local/kubechaos:v9")' in str(refusal.value)
+
+
+def test_a_containerfile_line_that_is_not_supported_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_text("FROM python:3.13-slim\nRUN pip install flask\n")
+    with pytest.raises(CourseError) as refusal:
+        cluster.build_image(tmp_path, "local/mine:v1")
+    assert "RUN" in str(refusal.value)
+    assert "2" in str(refusal.value)
+
+
+def test_a_program_that_crashes_is_shown_by_the_last_line_of_its_log(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_text('FROM python:3.13-slim\nCOPY app.py .\nCMD ["python", "app.py"]\n')
+    (tmp_path / "app.py").write_text("raise SystemExit('the configuration is missing')\n")
+    cluster.build_image(tmp_path, "local/crash:v1")
+    cluster.apply(start(**{"local/kubechaos:v1": "local/crash:v1", "        ports:\n": PROBE}))
+    with pytest.raises(CourseError) as refusal:
+        cluster.wait_until_ready("kubechaos", timeout=4)
+    assert "The last line of its log: the configuration is missing" in str(refusal.value)
+
+
+def test_a_pod_that_never_becomes_ready_is_explained_by_its_probe(cluster: Cluster) -> None:
+    cluster.apply(start(**{"        ports:\n": PROBE}))
+    with pytest.raises(CourseError) as refusal:
+        cluster.wait_until_ready("kubechaos", timeout=3)
+    assert "is not ready: its readiness probe fails" in str(refusal.value)
+
+
+def test_a_pod_that_ignores_sigterm_is_ended_after_its_grace_period(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "Containerfile").write_text('FROM python:3.13-slim\nCOPY app.py .\nCMD ["python", "app.py"]\n')
+    (tmp_path / "app.py").write_text(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n    time.sleep(1)\n"
+    )
+    cluster.build_image(tmp_path, "local/stubborn:v1")
+    spec = "      terminationGracePeriodSeconds: 1\n      containers:\n"
+    cluster.apply(start(**{"local/kubechaos:v1": "local/stubborn:v1", "      containers:\n": spec}))
+    cluster.wait_until_ready("kubechaos")
+    cluster.delete("deployment", "kubechaos")
+    cluster.wait_until_gone("pods", timeout=15)
+
+
+def test_a_service_without_endpoints_refuses_and_the_probe_says_so(cluster: Cluster) -> None:
+    cluster.apply(page.shipped(f"{LESSON}/custom-only.yaml"))
+    visits = cluster.probe("kubechaos-custom-svc", requests=3)
+    assert visits.errors == {"no answer": 3}
+    assert "Nobody answered" in visits.reading()
+
+
+def test_what_does_not_exist_is_named_with_what_does(lesson: Cluster) -> None:
+    for attempt, sentence in (
+        (lambda: lesson.delete("deployment", "nosuch"), "there are: kubechaos-custom, kubechaos-original"),
+        (lambda: lesson.wait_until_ready("nosuch"), "there are: kubechaos-custom, kubechaos-original"),
+        (lambda: lesson.url("nosuch"), "there are: kubechaos-svc, kubernetes"),
+        (lambda: lesson.scale("nosuch", 2), "was not scaled"),
+        (lambda: lesson.get("nosuchkind"), 'no resource type "nosuchkind"'),
+    ):
+        with pytest.raises(CourseError) as refusal:
+            attempt()
+        assert sentence in str(refusal.value)
+
+
+def test_probe_options_that_make_no_sense_are_refused(lesson: Cluster) -> None:
+    for options in ({"visitors": 0}, {"requests": 0}, {"timeout": -1}):
+        with pytest.raises(CourseError):
+            lesson.probe("kubechaos-svc", **options)  # type: ignore[arg-type]
+    with pytest.raises(CourseError, match="cannot be visited"):
+        lesson.probe("ftp://nowhere")
+
+
+def test_a_cluster_that_was_not_named_well_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CourseError, match="There is no cluster 'minicube'"):
+        connect("minicube")
+
+
+def test_a_course_error_shows_its_sentence_without_a_traceback() -> None:
+    assert CourseError("Do this.")._render_traceback_() == ["Do this."]

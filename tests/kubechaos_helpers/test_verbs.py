@@ -1,0 +1,141 @@
+"""The verbs print what kubectl would, and do to the cluster what kubectl would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from kubechaos_helpers import Cluster, CourseError
+from kubechaos_helpers.course import page
+from kubechaos_helpers.manifests import LAST_APPLIED, load
+
+LESSON = "manifests/02-two-deployments-one-service"
+DUAL = Path(__file__).parents[1] / "parity" / "dual.yaml"
+
+
+def test_apply_says_what_it_did_and_a_second_time_changes_nothing(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dual = page.shipped(f"{LESSON}/dual.yaml")
+    for word in ("created", "unchanged"):
+        cluster.apply(dual)
+        assert capsys.readouterr().out == (
+            f"$ kubectl apply -f {LESSON}/dual.yaml\n"
+            f"deployment.apps/kubechaos-original {word}\n"
+            f"deployment.apps/kubechaos-custom {word}\n"
+            f"service/kubechaos-svc {word}\n"
+        )
+
+
+def test_apply_removes_what_the_last_apply_said_and_keeps_what_others_set(cluster: Cluster) -> None:
+    text = page.shipped(f"{LESSON}/dual.yaml").read_text()
+    cluster.apply(
+        text.replace("  labels:\n    app: kubechaos\nspec", "  labels:\n    app: kubechaos\n    tier: x\nspec")
+    )
+    assert cluster.read("deployment", "kubechaos-custom")["metadata"]["labels"]["tier"] == "x"
+    cluster.set_replicas("kubechaos-custom", 2)
+    port = cluster.node_port("kubechaos-svc")
+    cluster.apply(text.replace("  replicas: 1\n", ""))
+    changed = cluster.read("deployment", "kubechaos-custom")
+    assert "tier" not in changed["metadata"]["labels"]
+    assert cluster.node_port("kubechaos-svc") == port
+
+
+def test_kubectl_understands_what_the_helper_applied(cluster: Cluster, kubectl: str) -> None:
+    dual = page.shipped(f"{LESSON}/dual.yaml")
+    cluster.apply(dual)
+    done = _kubectl(kubectl, "apply", "-f", str(dual))
+    assert done.stderr == ""
+    assert [line.rpartition(" ")[2] for line in done.stdout.splitlines()] == ["unchanged"] * 3
+    noted = cluster.read("service", "kubechaos-svc")["metadata"]["annotations"][LAST_APPLIED]
+    assert json.loads(noted)["spec"]["type"] == "NodePort"
+
+
+def test_get_prints_what_kubectl_prints(lesson: Cluster, kubectl: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, options in (
+        (("get", "deployments"), {"what": "deployments"}),
+        (("get", "pods", "-o", "wide"), {"what": "pods", "output": "wide"}),
+        (("get", "pods", "-L", "version"), {"what": "pods", "labels": "version"}),
+        (("get", "deployments,services"), {"what": "deployments,services"}),
+        (("get", "pods", "-l", "app=nosuch"), {"what": "pods", "selector": "app=nosuch"}),
+    ):
+        lesson.get(**options)  # type: ignore[arg-type]
+        said = capsys.readouterr().out.split("\n", 1)[1]
+        real = _kubectl(kubectl, *arguments)
+        assert _without_ages(said) == _without_ages(real.stdout + real.stderr)
+
+
+def _kubectl(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kubeconfig = str(Path(os.environ["POCKET_CLUSTER_HOME"]) / "kubeconfig")
+    command = [program, "--kubeconfig", kubeconfig, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def _without_ages(text: str) -> list[list[str]]:
+    return [[word for word in line.split() if not word.rstrip("smh").isdigit()] for line in text.splitlines()]
+
+
+def test_the_lessons_manifest_equals_the_workshops_object_for_object_and_comment_for_comment() -> None:
+    own = page.shipped(f"{LESSON}/dual.yaml")
+    assert load(own) == load(DUAL)
+    assert own.read_text() == DUAL.read_text()
+
+
+def test_delete_waits_until_the_object_is_gone(lesson: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    lesson.delete("deployment", "kubechaos-custom")
+    assert 'deployment.apps "kubechaos-custom" deleted from default namespace' in capsys.readouterr().out
+    assert [each["metadata"]["name"] for each in lesson.objects("deployments")] == ["kubechaos-original"]
+
+
+def test_scale_and_wait_and_the_addresses_behind_the_service(lesson: Cluster) -> None:
+    lesson.scale("kubechaos-custom", 3)
+    lesson.wait_until_ready("kubechaos-custom")
+    lesson.wait_until_served_by("kubechaos-svc", 4)
+    versions = [version for _, _, version, ready in lesson.endpoints("kubechaos-svc") if ready]
+    assert sorted(versions) == ["custom", "custom", "custom", "original"]
+
+
+def test_a_probe_sees_both_versions_and_knows_them_by_their_pods_labels(lesson: Cluster) -> None:
+    visits = lesson.probe("kubechaos-svc", visitors=4, requests=25, keep_alive=False)
+    assert visits.errors == {}
+    assert set(visits.by("version").shares) == {"original", "custom"}
+
+
+def test_a_probe_that_is_interrupted_keeps_what_it_saw(lesson: Cluster) -> None:
+    timer = threading.Timer(1.0, _interrupt)
+    timer.start()
+    visits = lesson.probe("kubechaos-svc", requests=1000, keep_alive=True, rate=20)
+    timer.join()
+    assert visits.interrupted
+    assert 0 < len(visits) < 1000
+
+
+def _interrupt() -> None:
+    """What Jupyter's Interrupt button does."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_wait_that_is_interrupted_ends_at_once(cluster: Cluster) -> None:
+    cluster.apply(_manifest(image="local/kubechaos:nosuch"))
+    timer = threading.Timer(1.0, _interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        cluster.wait_until_ready("web", timeout=60)
+    timer.join()
+
+
+def _manifest(image: str) -> str:
+    text = page.shipped(f"{LESSON}/start.yaml").read_text().split("---")[0]
+    return text.replace("name: kubechaos", "name: web", 1).replace("local/kubechaos:v1", image)
+
+
+def test_the_service_is_known_by_its_node_port_and_refuses_when_it_has_none(lesson: Cluster) -> None:
+    assert lesson.url("kubechaos-svc") == f"http://127.0.0.1:{lesson.node_port('kubechaos-svc')}"
+    with pytest.raises(CourseError, match="has no node port"):
+        lesson.url("kubernetes")
