@@ -15,7 +15,7 @@ from pocket_cluster.controllers.controller import Controller, Informers
 from pocket_cluster.controllers.deployment import DeploymentController
 from pocket_cluster.controllers.endpoint_slice import EndpointSliceController
 from pocket_cluster.controllers.endpoints import EndpointsController
-from pocket_cluster.controllers.event_expiry import EventExpiryController
+from pocket_cluster.controllers.event_ttl import EventTtlController
 from pocket_cluster.controllers.garbage_collector import GarbageCollector
 from pocket_cluster.controllers.namespace import NamespaceController
 from pocket_cluster.controllers.node_lifecycle import NodeLifecycleController
@@ -31,7 +31,7 @@ WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
     NamespaceController,
     GarbageCollector,
     NodeLifecycleController,
-    EventExpiryController,
+    EventTtlController,
 )
 
 

@@ -57,8 +57,10 @@ class DeploymentController(Controller):
 
     async def reconcile(self, key: str) -> None:
         deployment = self.deployments.items.get(key)
-        if deployment is None:
-            return
+        if deployment is not None:
+            await ignore_missing(self._reconcile(key, deployment))
+
+    async def _reconcile(self, key: str, deployment: Object) -> None:
         selector = from_label_selector_object(deployment["spec"].get("selector"))
         candidates = self.replica_sets.by_namespace(namespace(deployment))
         replica_sets = await claim(self.client, REPLICA_SETS, deployment, DEPLOYMENTS, candidates, selector)

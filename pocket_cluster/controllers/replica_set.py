@@ -26,7 +26,7 @@ from pocket_cluster.api.objects import (
 from pocket_cluster.api.resources import PODS, REPLICA_SETS
 from pocket_cluster.api.selectors import from_label_selector_object
 from pocket_cluster.controllers import replica_set_decisions as decisions
-from pocket_cluster.controllers.controller import Controller, claim, is_controlled_by, is_terminating
+from pocket_cluster.controllers.controller import Controller, claim, ignore_missing, is_controlled_by, is_terminating
 from pocket_cluster.controllers.replica_set_decisions import Failure
 
 FIRST_BATCH = 1
@@ -58,8 +58,10 @@ class ReplicaSetController(Controller):
 
     async def reconcile(self, key: str) -> None:
         replica_set = self.replica_sets.items.get(key)
-        if replica_set is None:
-            return
+        if replica_set is not None:
+            await ignore_missing(self._reconcile(key, replica_set))
+
+    async def _reconcile(self, key: str, replica_set: Object) -> None:
         active = await self._active_pods(replica_set)
         problem = None if is_being_deleted(replica_set) else await self._manage(replica_set, active)
         await self._update_status(key, replica_set, active, problem)

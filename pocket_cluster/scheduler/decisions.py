@@ -83,8 +83,8 @@ def _other_node(pod: Object, node: Object) -> str:
 
 
 def _untolerated_taint(pod: Object, node: Object) -> str:
-    """The condition counts as well: the taint that follows from it may still be on its way."""
-    taints = list((node.get("spec") or {}).get("taints") or [])
+    """Taints that follow from the node's state are judged by that state: the taint may still be on its way."""
+    taints = [each for each in (node.get("spec") or {}).get("taints") or [] if not _follows_from_state(each)]
     ready = condition(node, "Ready") or {"status": "False"}
     if ready["status"] in NOT_READY:
         taints.append({"key": NOT_READY[ready["status"]], "effect": "NoSchedule"})
@@ -92,6 +92,10 @@ def _untolerated_taint(pod: Object, node: Object) -> str:
         if taint.get("effect") in ("NoSchedule", "NoExecute") and not _is_tolerated(pod, taint):
             return "node(s) had untolerated taint(s)"
     return ""
+
+
+def _follows_from_state(taint: Mapping[str, str]) -> bool:
+    return taint.get("effect") == "NoSchedule" and taint["key"] in (UNSCHEDULABLE["key"], *NOT_READY.values())
 
 
 def _is_tolerated(pod: Object, taint: Mapping[str, str]) -> bool:

@@ -13,10 +13,10 @@ SWEEP_SECONDS = 300.0
 SWEEP = "sweep"
 
 
-class EventExpiryController(Controller):
+class EventTtlController(Controller):
     """Lists now and then instead of watching: events are many and nobody waits for their end."""
 
-    name = "event-expiry"
+    name = "event-ttl"
     workers = 1
 
     async def run(self) -> None:
