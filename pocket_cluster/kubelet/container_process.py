@@ -50,8 +50,8 @@ COLD_VARIABLES = frozenset(
 class ContainerSettings(TypedDict):
     """How a container's process is to be; paths are the machine's unless said otherwise.
 
-    ``owned``: paths inside the container that lead into ``root``, which is below ``home``. ``programs``: the folder of ``python`` and
-    ``hostname``, first on the PATH.
+    ``owned``: paths inside the container that lead into ``root``, which is below ``home``. ``programs``: the folder of
+    ``python`` and ``hostname``, first on the PATH.
     """
 
     argv: list[str]

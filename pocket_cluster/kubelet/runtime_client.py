@@ -54,7 +54,7 @@ class RuntimeClient:
                 logger.info("the pod runtime: %s", error)
             finally:
                 reading.cancel()
-                self._disconnect()
+                await asyncio.gather(reading, return_exceptions=True)
 
     async def start(
         self, name: str, meta: dict[str, Any], settings: ContainerSettings, log: Path | None
@@ -91,14 +91,20 @@ class RuntimeClient:
         return found
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        async for line in reader:
-            message = json.loads(line)
-            if message.get("event") == "exited":
-                self._on_exit(message["container"])
-            elif message["request"] in self._waiting and not self._waiting[message["request"]].done():
-                self._waiting[message["request"]].set_result(message)
-        self._disconnect()  # now, so that nobody waits for an answer that cannot come
+        try:
+            async for line in reader:
+                self._receive(json.loads(line))
+        finally:  # at once, so that nobody waits for an answer that cannot come
+            self._disconnect()
         raise ConnectionResetError("it ended")
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message.get("event") == "exited":
+            self._on_exit(message["container"])
+            return
+        answer = self._waiting.get(message["request"])
+        if answer and not answer.done():
+            answer.set_result(message)
 
     def _disconnect(self) -> None:
         if self._writer:

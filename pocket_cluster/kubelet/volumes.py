@@ -49,12 +49,6 @@ def write_volume(folder: Path, volume: Object, pod: Object, pod_ip: str, content
     _write_at_once(folder, files)
 
 
-def is_supported(volume: Object) -> bool:
-    sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
-    known = {"emptyDir", "configMap", "secret", "downwardAPI", "projected"}
-    return all((source.keys() - {"name"}) <= known for source in sources)
-
-
 def _files_of(source: Object, mode: int, pod: Object, pod_ip: str, contents: Contents) -> Files:
     if "configMap" in source:
         return _keys("ConfigMap", source["configMap"], source["configMap"].get("name", ""), mode, pod, contents)
