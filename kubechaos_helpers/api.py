@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.strategic_patch import Schema, schema_of
 
 Object = dict[str, Any]
+ANYTHING = "*/*"  # what kubectl asks for logs with; they come as text
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 TIMEOUT = 30.0
+# How many seconds a server that ends a watch may be late before the connection counts as broken.
+PATIENCE = 5.0
 
 
 class Refused(CourseError):
@@ -45,8 +49,13 @@ class Kind:
         """``deployment.apps``, as kubectl prints it."""
         return f"{self.singular}.{self.group}" if self.group else self.singular
 
+    @property
+    def group_version(self) -> str:
+        """``apps/v1``, as manifests write it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        root = f"/apis/{self.group_version}" if self.group else f"/api/{self.group_version}"
         place = f"/namespaces/{namespace}" if self.namespaced else ""
         return root + place + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
 
@@ -71,19 +80,35 @@ class Api:
         text = response.data.decode()
         if response.status >= 400:
             raise _refusal(text, response.status)
-        return json.loads(text) if accept != "text/plain" else text
+        for warning in response.headers.getlist("Warning"):  # such as: 299 - "the text"
+            print(f"Warning: {warning.partition(chr(34))[2].rstrip(chr(34))}")
+        return text if accept == ANYTHING else json.loads(text)
 
-    def lines(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[str]:
-        """The lines of an answer that goes on: a watch or a followed log. Ends after ``seconds`` without a line."""
-        response = self._open("GET", path, query, None, "", "application/json", seconds)
+    def find(self, path: str) -> Object | None:
+        """One object, or None when there is none of that name."""
         try:
-            rest = b""
+            found: Object = self.request("GET", path)
+        except Refused as refusal:
+            if refusal.code == 404:
+                return None
+            raise
+        return found
+
+    def watch(self, path: str, query: Mapping[str, str], seconds: int) -> Iterator[Object]:
+        """The events of a watch, for ``seconds`` or until the connection breaks: then one lists again."""
+        import urllib3
+
+        options = {**query, "watch": "true", "timeoutSeconds": str(seconds)}
+        response = self._open("GET", path, options, None, "", "application/json", seconds + PATIENCE)
+        if response.status >= 400:
+            raise _refusal(response.data.decode(), response.status)
+        rest = b""
+        try:
             for chunk in response.stream():
                 *complete, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode() for line in complete if line)
-        except Exception as error:
-            if "timed out" not in str(error).lower():
-                raise
+                yield from (json.loads(line) for line in complete if line)
+        except urllib3.exceptions.HTTPError:
+            return
         finally:
             response.close()
 
@@ -107,7 +132,7 @@ class Api:
         url = configuration.host + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
         content = None if body is None else json.dumps(body).encode()
         timeout = urllib3.Timeout(connect=10, read=seconds)
-        follows = (query or {}).get("watch") == "true" or (query or {}).get("follow") == "true"
+        follows = (query or {}).get("watch") == "true"
         try:
             return self._client.rest_client.pool_manager.request(
                 method, url, body=content, headers=headers, timeout=timeout, preload_content=not follows, retries=False
@@ -144,6 +169,15 @@ class Api:
         group, _, version = api_version.rpartition("/")
         found = (each for each in self.kinds if (each.group, each.version, each.kind) == (group, version, kind))
         return next(found, None)
+
+    def schema(self, kind: Kind) -> Schema | None:
+        """How a kind's fields are merged, from the cluster's OpenAPI; None for a kind that is not described there."""
+        root = "apis" if kind.group else "api"
+        return schema_of(self._openapi(f"/openapi/v3/{root}/{kind.group_version}"), kind.group, kind.version, kind.kind)
+
+    @cached_property
+    def _openapi(self) -> Callable[[str], Object]:
+        return cache(lambda path: self.find(path) or {})
 
 
 def _kind(group: Mapping[str, Any], version: Mapping[str, Any], entry: Mapping[str, Any]) -> Kind:

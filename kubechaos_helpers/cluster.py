@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kubechaos_helpers import address, manifests, printing, waiting
-from kubechaos_helpers.api import TABLE, Api, Kind, Refused
+from kubechaos_helpers import address, applying, printing, waiting
+from kubechaos_helpers.api import ANYTHING, TABLE, Api, Kind, Refused
 from kubechaos_helpers.course.files import mine, shipped
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.manifests import Entry, short
 from kubechaos_helpers.running_probe import RunningProbe, job_for
 from kubechaos_helpers.visits import Visits
 
@@ -22,40 +23,63 @@ Object = dict[str, Any]
 Builder = Callable[[Path, str], str]
 DELETE_SECONDS = 60.0
 POD_VERSION = "version"
+BACKGROUND = {"propagationPolicy": "Background"}
 
 
 class Cluster:
-    """One namespace of one cluster. ``connect()`` makes it."""
+    """One namespace of one cluster. ``connect()`` makes it.
 
-    def __init__(self, api: Api, namespace: str, name: str, builder: Builder | None = None) -> None:
+    ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster.
+    """
+
+    def __init__(
+        self, api: Api, namespace: str, name: str, builder: Builder | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.api, self.namespace, self.name = api, namespace, name
         self._builder = builder
+        self._options = [*options, *(["-n", namespace] if namespace != "default" else [])]
 
     def __repr__(self) -> str:
         return f"{self.name}, namespace {self.namespace}"
+
+    def show_command(self, *words: str) -> None:
+        """Print the kubectl command that does the same on this cluster."""
+        printing.command("kubectl", *words, *self._options)
 
     # --- looking
 
     def get(self, what: str, name: str = "", selector: str = "", output: str = "", labels: str = "") -> None:
         """Print what ``kubectl get`` prints. ``output`` is ``""`` or ``wide``; ``labels`` are columns as with -L."""
-        options = {"-l": selector, "-o": output, "-L": labels}
-        words = [word for option, value in options.items() if value for word in (option, value)]
-        printing.command("kubectl", "get", what, name, *words)
+        if output not in ("", "wide"):
+            raise CourseError(f'get prints tables: output is "" or "wide", not {output!r}. A terminal has more.')
+        flags = (("-l", selector), ("-o", output), ("-L", labels))
+        self.show_command("get", what, name, *(word for flag in flags if flag[1] for word in flag))
         kinds = [self.api.kind(each) for each in what.split(",")]
         texts = [self._table(kind, name, selector, output == "wide", labels, len(kinds) > 1) for kind in kinds]
-        shown = [text for text in texts if text]
-        print("\n\n".join(shown) if shown else f"No resources found in {self.namespace} namespace.")
+        nothing = f"No resources found in {self.namespace} namespace." if kinds[0].namespaced else "No resources found"
+        print("\n\n".join(filter(None, texts)) or nothing)
 
     def _table(self, kind: Kind, name: str, selector: str, wide: bool, labels: str, several: bool) -> str:
         query = {"labelSelector": selector} if selector else {}
-        answer = self.api.request("GET", kind.path(self.namespace, name), query, accept=TABLE)
+        try:
+            answer = self.api.request("GET", kind.path(self.namespace, name), query, accept=TABLE)
+        except Refused as refusal:
+            raise self._absent(kind, name) if refusal.code == 404 and name else refusal from None
         columns = [label for label in labels.split(",") if label]
         prefix = f"{kind.full_name}/" if several else ""
         return printing.table(answer, wide, columns, prefix) if answer.get("rows") else ""
 
+    def _absent(self, kind: Kind, name: str) -> CourseError:
+        """The error for an object that does not exist."""
+        there = ", ".join(each["metadata"]["name"] for each in self.objects(kind.full_name)) or "none"
+        place = f" in namespace {self.namespace}" if kind.namespaced else ""
+        return CourseError(f"There is no {kind.kind} {name}{place}; there are: {there}. Check the name.")
+
     def read(self, kind: str, name: str) -> Object:
-        """One object as the API has it, without a word."""
-        found: Object = self.api.request("GET", self.api.kind(kind).path(self.namespace, name))
+        """One object as the API has it, without a word; CourseError when it does not exist."""
+        found = self.api.find(self.api.kind(kind).path(self.namespace, name))
+        if found is None:
+            raise self._absent(self.api.kind(kind), name)
         return found
 
     def objects(self, kind: str, selector: str = "") -> list[Object]:
@@ -66,9 +90,12 @@ class Cluster:
 
     def logs(self, pod: str, lines: int = 20) -> None:
         """Print the last lines that a pod's program wrote."""
-        printing.command("kubectl", "logs", pod, f"--tail={lines}")
-        path = self.api.kind("pods").path(self.namespace, pod, "log")
-        print(self.api.request("GET", path, {"tailLines": str(lines)}, accept="text/plain"), end="")
+        self.show_command("logs", pod, f"--tail={lines}")
+        kind = self.api.kind("pods")
+        if self.api.find(kind.path(self.namespace, pod)) is None:
+            raise self._absent(kind, pod)
+        path = kind.path(self.namespace, pod, "log")
+        print(self.api.request("GET", path, {"tailLines": str(lines)}, accept=ANYTHING), end="")
 
     def watch(self, what: str = "pods", selector: str = "", seconds: float = 60.0) -> LiveTable:
         """A table that follows the pods until all are ready, ``seconds`` have passed, or Stop is pressed."""
@@ -80,61 +107,67 @@ class Cluster:
 
     def apply(self, manifest: Path | str) -> None:
         """Create or change every object of a manifest. What is wrong with one of them does not stop the others."""
-        printing.command("kubectl", "apply", "-f", "-" if "\n" in str(manifest) else _short(manifest))
-        troubles = []
-        for obj in manifests.load(manifest):
-            kind = self.api.kind_of(obj["apiVersion"], obj["kind"])
-            name = obj["metadata"]["name"]
-            try:
-                outcome = manifests.apply(self.api, self.namespace, obj)
-            except Refused as refusal:
-                troubles.append(f"{obj['kind']} {name} was refused: {refusal.message}.{advice(refusal)}")
-            except CourseError as error:
-                troubles.append(f"{obj['kind']} {name} was not applied: {error}")
-            else:
-                print(f"{kind.full_name if kind else obj['kind']}/{name} {outcome}")
-        if troubles:
-            raise CourseError("\n".join(troubles))
+        self.show_command("apply", "-f", "-" if "\n" in str(manifest) else short(manifest))
+        applying.for_each(manifest, lambda entry: print(self._apply(entry)))
+
+    def apply_quietly(self, manifest: Path | str) -> None:
+        """The same without a word."""
+        applying.for_each(manifest, self._apply)
+
+    def _apply(self, entry: Entry) -> str:
+        kind = applying.kind_of(self.api, entry)
+        return f"{kind.full_name}/{entry.name} {applying.apply(self.api, kind, self.namespace, entry.obj)}"
 
     def delete(self, what: str | Path, name: str = "") -> None:
         """Delete one object, or every object of a manifest, and wait until it is gone."""
         if name:
-            printing.command("kubectl", "delete", str(what), name)
-            self._delete(self.api.kind(str(what)), name)
+            self.show_command("delete", str(what), name)
+            self._delete(self.api.kind(str(what)), self.namespace, name)
             return
-        printing.command("kubectl", "delete", "-f", _short(what))
-        for obj in manifests.load(what):
-            kind = self.api.kind_of(obj["apiVersion"], obj["kind"])
-            if kind:
-                self._delete(kind, obj["metadata"]["name"])
 
-    def _delete(self, kind: Kind, name: str) -> None:
-        path = kind.path(self.namespace, name)
-        try:
-            self.api.request("DELETE", path, body={"propagationPolicy": "Background"})
-        except Refused as refusal:
-            if refusal.code != 404:
-                raise
-            there = ", ".join(each["metadata"]["name"] for each in self.objects(kind.plural)) or "none"
-            raise CourseError(f"There is no {kind.kind} {name} to delete; there are: {there}.") from None
-        gone = waiting.until(self.api, kind, self.namespace, "", lambda seen: name not in seen, DELETE_SECONDS)
-        if not gone:
-            raise CourseError(f"{kind.kind} {name} is still being deleted after {DELETE_SECONDS:.0f} s.")
-        print(f'{kind.full_name} "{name}" deleted from {self.namespace} namespace')
+        def act(entry: Entry) -> None:
+            namespace = entry.obj["metadata"].get("namespace") or self.namespace
+            self._delete(applying.kind_of(self.api, entry), namespace, entry.name)
+
+        self.show_command("delete", "-f", "-" if "\n" in str(what) else short(what))
+        applying.for_each(what, act)
+
+    def _delete(self, kind: Kind, namespace: str, name: str) -> None:
+        path = kind.path(namespace, name)
+        found = self.api.find(path)
+        if found is None:
+            raise self._absent(kind, name)
+        self.api.request("DELETE", path, body=BACKGROUND)
+        print(f'{kind.full_name} "{name}" deleted' + (f" from {namespace} namespace" if kind.namespaced else ""))
+        uid = found["metadata"]["uid"]
+
+        def gone(seen: waiting.Objects) -> bool:
+            return name not in seen or seen[name]["metadata"]["uid"] != uid
+
+        if not waiting.until(self.api, kind, namespace, "", gone, DELETE_SECONDS):
+            raise CourseError(
+                f"{kind.kind} {name} is still being deleted after {DELETE_SECONDS:.0f} s: something holds it."
+                f" See what it says: kubectl describe {kind.singular} {name}"
+            )
 
     def scale(self, deployment: str, replicas: int) -> None:
         """Set how many pods a Deployment keeps."""
-        printing.command("kubectl", "scale", "deployment", deployment, f"--replicas={replicas}")
+        self.show_command("scale", "deployment", deployment, f"--replicas={replicas}")
         self.set_replicas(deployment, replicas)
         print(f"deployment.apps/{deployment} scaled")
 
     def set_replicas(self, deployment: str, replicas: int) -> None:
         """The same without a word."""
-        path = self.api.kind("deployments").path(self.namespace, deployment, "scale")
+        if not isinstance(replicas, int) or replicas < 0:
+            raise CourseError(f"A Deployment cannot keep {replicas!r} pods. Give a whole number from 0 up.")
+        kind = self.api.kind("deployments")
+        path = kind.path(self.namespace, deployment, "scale")
         try:
             self.api.request("PATCH", path, None, {"spec": {"replicas": replicas}}, "application/merge-patch+json")
         except Refused as refusal:
-            raise CourseError(f"Deployment {deployment} was not scaled: {refusal.message}.") from None
+            if refusal.code == 404:
+                raise self._absent(kind, deployment) from None
+            raise
 
     def build_image(self, context: str | Path, name: str) -> None:
         """Build an image. ``original`` and ``custom`` are the course's own contexts, ``custom`` the learner's copy."""
@@ -144,7 +177,7 @@ class Cluster:
                 f" minikube image build -t {name} -f Containerfile {context}"
             )
         folder = _context(context)
-        printing.command("pocket-cluster", "build", _short(folder), name)
+        printing.command("pocket-cluster", "build", short(folder), name)
         self._builder(folder, name)
         print(f"Built {name}.")
 
@@ -152,53 +185,52 @@ class Cluster:
 
     def wait_until_ready(self, *deployments: str, timeout: float = 60.0) -> None:
         """Wait until Deployments are rolled out and available; says what the pods show when they are not in time."""
+        names = deployments or tuple(each["metadata"]["name"] for each in self.objects("deployments"))
+        for name in names:
+            self.show_command("rollout", "status", f"deployment/{name}", f"--timeout={timeout:.0f}s")
+        self.wait_quietly(names, timeout)
+        print(f"Ready: {', '.join(names)}.")
+
+    def wait_quietly(self, deployments: Sequence[str], timeout: float = 60.0) -> None:
+        """The same without a word."""
         kind = self.api.kind("deployments")
 
-        def done(seen: waiting.Objects) -> bool:
-            if set(deployments) - set(seen):
-                raise waiting.missing(deployments, seen, self.namespace)
+        def ready(seen: waiting.Objects) -> bool:
+            absent = next((name for name in deployments if name not in seen), None)
+            if absent:
+                raise self._absent(kind, absent)
             return all(waiting.is_rolled_out(seen[name]) for name in deployments)
 
-        if not waiting.until(self.api, kind, self.namespace, "", done, timeout):
-            late = [name for name in deployments if not waiting.is_rolled_out(self.read("deployment", name))]
-            why = waiting.why_not_ready(self.api, self.namespace, self.read("deployment", late[0])) if late else ""
-            raise CourseError(f"Deployment {', '.join(late)} is not ready after {timeout:.0f} s. {why}")
-        print(f"Ready: {', '.join(deployments)}.")
+        if not waiting.until(self.api, kind, self.namespace, "", ready, timeout):
+            raise CourseError(waiting.why_late(self.api, self.namespace, deployments, timeout))
 
     def wait_until_gone(self, what: str = "pods", selector: str = "", timeout: float = 60.0) -> None:
         """Wait until nothing of a kind is left that the selector matches."""
         kind = self.api.kind(what)
         if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: not seen, timeout):
             left = ", ".join(each["metadata"]["name"] for each in self.objects(what, selector))
-            raise CourseError(f"After {timeout:.0f} s there is still: {left}.")
+            raise CourseError(f"After {timeout:.0f} s there is still: {left}. See why: kubectl describe {what} {left}")
 
     def wait_until_served_by(self, service: str, number: int, timeout: float = 30.0) -> None:
         """Wait until so many ready pods are behind a Service."""
         kind, selector = self.api.kind("endpointslices"), f"kubernetes.io/service-name={service}"
         if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: _ready(seen) == number, timeout):
-            raise CourseError(f"After {timeout:.0f} s Service {service} does not have {number} ready pods behind it.")
+            there = sum(ready for *_, ready in self.endpoints(service))
+            raise CourseError(
+                f"After {timeout:.0f} s Service {service} has {there} ready pods behind it, not {number}."
+                " Look at what the pods do: kubectl get pods"
+            )
 
     # --- visiting
 
     def url(self, service: str) -> str:
         """The Service's address for visitors, through its node port."""
         nodes = self.api.request("GET", self.api.kind("nodes").path(""))["items"]
-        return address.service_url(self._service(service), nodes)
+        return address.service_url(self.read("service", service), nodes)
 
     def node_port(self, service: str) -> int:
         """The port under which a Service can be reached on every node."""
-        return address.node_port(self._service(service))
-
-    def _service(self, name: str) -> Object:
-        try:
-            return self.read("service", name)
-        except Refused as refusal:
-            if refusal.code != 404:
-                raise
-            there = ", ".join(each["metadata"]["name"] for each in self.objects("services"))
-            raise CourseError(
-                f"There is no Service {name} in namespace {self.namespace}; there are: {there}."
-            ) from None
+        return address.node_port(self.read("service", service))
 
     def versions(self) -> dict[str, str]:
         """The label ``version`` of every pod that has one, by the pod's name."""
@@ -263,32 +295,3 @@ def _context(context: str | Path) -> Path:
     if str(context) == "original":
         return shipped("images/original")
     return Path(context)
-
-
-def _short(path: str | Path | Sequence[str]) -> str:
-    """A path as a person in the course's folder would type it."""
-    text = str(path)
-    for name in ("/my/", "/manifests/", "/images/"):
-        _, found, rest = text.rpartition(name)
-        if found:
-            return name.strip("/") + "/" + rest
-    return Path(text).name
-
-
-def advice(refusal: Refused) -> str:
-    """A next step for the refusals that manifests run into."""
-    message = refusal.message
-    for words, step in ADVICE.items():
-        if words in message:
-            return f" {step}"
-    return " Correct the manifest and apply it again; nothing else was changed by it."
-
-
-ADVICE = {
-    "field is immutable": "A selector cannot be changed: delete the Deployment first, or give it a new name.",
-    "does not match template": "Give spec.selector.matchLabels and spec.template.metadata.labels the same labels.",
-    "unknown field": "Check the spelling and the indentation of that field.",
-    "must be greater than or equal to 0": "Write a whole number from 0 up.",
-    "cannot unmarshal": "Write a value of that type: a number stands without quotes.",
-    "already allocated": "Leave nodePort out, and the cluster picks a free one.",
-}

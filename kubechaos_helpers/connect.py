@@ -5,33 +5,42 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubechaos_helpers.api import Api
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.errors import CourseError
 
 POCKET, KUBECONFIG, IN_CLUSTER, CONTEXT = "pocket", "kubeconfig", "in-cluster", "context:"
+# Where the course works on a cluster that is not its own, unless the context names a namespace.
+OWN_NAMESPACE = "kubechaos"
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
-def connect(name: str = "", namespace: str = "default") -> Cluster:
+class _Target(NamedTuple):
+    """A cluster that was named: an ApiClient, what to call it, its namespace, and kubectl's options for it."""
+
+    client: Any
+    title: str
+    namespace: str
+    options: tuple[str, ...] = ()
+
+
+def connect(name: str = "", namespace: str = "") -> Cluster:
     """The embedded cluster, started if need be, or the one that ``name`` (or $KUBECHAOS_CLUSTER) names.
 
     ``context:minikube`` is that context of your kubeconfig, ``kubeconfig`` its current one, ``in-cluster`` the cluster
-    that this notebook runs in. A cluster that was not named is never touched.
+    that this notebook runs in. A cluster that was not named is never touched. On one that was, the course works in the
+    context's own namespace or in ``kubechaos``, which it makes.
     """
     wanted = name or os.environ.get("KUBECHAOS_CLUSTER") or POCKET
-    if wanted == POCKET:
-        cluster = _embedded(namespace)
-    else:
-        cluster = Cluster(Api(_client(wanted)), namespace, f"the cluster of {wanted}")
+    cluster = _embedded(namespace or "default") if wanted == POCKET else _named(wanted, namespace)
     version = cluster.api.request("GET", "/version")["gitVersion"]
-    print(f"Connected to {cluster.name} (Kubernetes {version}), namespace {namespace}.")
+    print(f"Connected to {cluster.name} (Kubernetes {version}), namespace {cluster.namespace}.")
     return cluster
 
 
 def _embedded(namespace: str) -> Cluster:
-
     from pocket_cluster import lifecycle
     from pocket_cluster.home import Home
     from pocket_cluster.kubelet.images import ImageError, build_image
@@ -53,22 +62,46 @@ def _embedded(namespace: str) -> Cluster:
     return Cluster(Api(client), namespace, "the pocket cluster", build)
 
 
-def _client(wanted: str) -> Any:
-    config: Any = importlib.import_module("kubernetes.config")
-    client: Any = importlib.import_module("kubernetes.client")
+def _named(wanted: str, namespace: str) -> Cluster:
+    target = _target(wanted)
+    place = namespace or target.namespace
+    api = Api(target.client)
+    path = "/api/v1/namespaces"
+    if place == OWN_NAMESPACE and api.find(f"{path}/{place}") is None:
+        api.request("POST", path, body={"metadata": {"name": place}})
+    return Cluster(api, place, f"{target.title} at {target.client.configuration.host}", None, target.options)
 
+
+def _target(wanted: str) -> _Target:
+    config: Any = importlib.import_module("kubernetes.config")
     try:
         if wanted == IN_CLUSTER:
-            settings = client.Configuration()
-            config.load_incluster_config(client_configuration=settings)
-            return client.ApiClient(settings)
-        if wanted == KUBECONFIG:
-            return config.new_client_from_config()
-        if wanted.startswith(CONTEXT):
-            return config.new_client_from_config(context=wanted.removeprefix(CONTEXT))
+            return _in_cluster(config)
+        if wanted == KUBECONFIG or wanted.startswith(CONTEXT):
+            return _from_kubeconfig(config, wanted.removeprefix(CONTEXT) if wanted != KUBECONFIG else "")
     except config.ConfigException as error:
-        raise CourseError(f"The cluster {wanted!r} cannot be reached: {error}.") from None
+        raise CourseError(f"The cluster {wanted!r} cannot be reached: {error}. See: kubectl config view") from None
     raise CourseError(
         f"There is no cluster {wanted!r}. Name one as context:NAME, kubeconfig or in-cluster, or leave the name out"
         " for the embedded one."
     )
+
+
+def _in_cluster(config: Any) -> _Target:
+    client: Any = importlib.import_module("kubernetes.client")
+    settings = client.Configuration()
+    config.load_incluster_config(client_configuration=settings)
+    namespace = SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip()
+    return _Target(client.ApiClient(settings), "the cluster that this notebook runs in", namespace)
+
+
+def _from_kubeconfig(config: Any, context: str) -> _Target:
+    contexts, current = config.list_kube_config_contexts()
+    name = context or current["name"]
+    found = next((each for each in contexts if each["name"] == name), None)
+    if found is None:
+        known = ", ".join(each["name"] for each in contexts)
+        raise CourseError(f"Your kubeconfig has no context {name}; it has: {known}. Choose one of them.")
+    namespace = found["context"].get("namespace") or OWN_NAMESPACE
+    options = ("--context", name) if context else ()
+    return _Target(config.new_client_from_config(context=name), f"context {name}", namespace, options)

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kubechaos_helpers.api import Api, Kind, Refused
+from kubechaos_helpers.api import Refused
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.yaml_documents import Document, NotYaml, documents, line_of
 
 Object = dict[str, Any]
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a manifest, and where each of its fields stands."""
+
+    obj: Object
+    where: str
+    lines: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        return str(self.obj["metadata"]["name"])
+
+    def place(self, *paths: str) -> str:
+        """The first of these fields that is in the manifest (or what surrounds it), as ``line 12 of FILE``."""
+        line = next(filter(None, (line_of(self.lines, path) for path in paths)), self.lines.get("kind"))
+        return f"line {line} of {self.where}"
+
+
+@dataclass
+class Manifest:
+    """What a manifest holds up to its first document that cannot be read; ``trouble`` says what is wrong there."""
+
+    entries: list[Entry] = field(default_factory=list)
+    trouble: str = ""
 
 
 def load(source: Path | str) -> list[Object]:
@@ -20,113 +46,104 @@ def load(source: Path | str) -> list[Object]:
 
     Raises CourseError for a file that is missing, not YAML, or not Kubernetes.
     """
+    manifest = read(source)
+    if manifest.trouble:
+        raise CourseError(manifest.trouble)
+    return [entry.obj for entry in manifest.entries]
+
+
+def read(source: Path | str) -> Manifest:
+    """As far as it can be read, which is what ``kubectl apply`` acts on. CourseError for a missing or empty file."""
     is_text = isinstance(source, str) and "\n" in source
-    where = "This text" if is_text else str(source)
-    text = str(source) if is_text else _read(Path(source))
+    where = "this text" if is_text else short(source)
+    text = str(source) if is_text else _read_file(Path(source))
+    manifest = Manifest()
     try:
-        documents = list(yaml.load_all(text, _Loader))
-    except yaml.YAMLError as error:
-        raise CourseError(_yaml_sentence(where, error)) from None
-    objects = [document for document in documents if document is not None]
-    if not objects:
-        raise CourseError(f"{where} is empty: there is nothing to apply.")
-    for index, obj in enumerate(objects, 1):
-        _check(where, index, obj)
-    return objects
+        for document in documents(text):
+            manifest.trouble = _trouble(document, where)
+            if manifest.trouble:
+                return manifest
+            manifest.entries.append(Entry(document.content, where, document.lines))
+    except NotYaml as error:
+        manifest.trouble = _yaml_sentence(where, error)
+    if not manifest.entries and not manifest.trouble:
+        raise CourseError(f"There is nothing in {where} to apply: it is empty.")
+    return manifest
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a time stays the text that it was."""
+def short(path: str | Path) -> str:
+    """A path as a person in the course's folder would type it."""
+    text = str(path)
+    for name in ("/my/", "/manifests/", "/images/"):
+        _, found, rest = text.rpartition(name)
+        if found:
+            return name.strip("/") + "/" + rest
+    return text
 
 
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        folder = path.parent if path.parent.exists() else path.parent.parent
-        near = ", ".join(sorted(each.name for each in folder.glob("*.yaml"))) if folder.exists() else ""
-        there = f" In {folder} there are: {near}." if near else ""
-        raise CourseError(f"There is no manifest {path}.{there} Check the name and try again.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"{path} cannot be read: {error}.") from None
+        folder = next(each for each in path.absolute().parents if each.exists())
+        near = ", ".join(sorted(each.name for each in folder.glob("*.y*ml")))
+        there = f" In {short(folder)} there are: {near}." if near else ""
+        raise CourseError(f"There is no manifest {short(path)}.{there} Check the name and try again.") from None
+    except UnicodeDecodeError:
+        raise CourseError(f"{short(path)} is not text, so it is no manifest. Check the name.") from None
+    except OSError as error:
+        raise CourseError(f"{short(path)} cannot be read: {error.strerror}. Check the name.") from None
 
 
-def _yaml_sentence(where: str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = f" in line {mark.line + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or str(error)
+def _yaml_sentence(where: str, error: NotYaml) -> str:
+    place = f"in line {error.line} of {where}" if error.line else f"in {where}"
     return (
-        f"{where} is not valid YAML{line}: {problem}. Look at that line and the one above it: at the indentation,"
-        " at the colons, at brackets and quotes that are not closed."
+        f"There is a mistake in the YAML {place}: {error.problem}. Look at that line and the one above it: at the"
+        " indentation, the colons, and at brackets and quotes that are not closed."
     )
 
 
-def _check(where: str, index: int, obj: Any) -> None:
-    missing = [field for field in ("apiVersion", "kind") if not (isinstance(obj, dict) and obj.get(field))]
+def _trouble(document: Document, where: str) -> str:
+    """Why a document is no Kubernetes object; ``""`` when it is one."""
+    content, line = document.content, min(document.lines.values(), default=1)
+    known = content if isinstance(content, dict) else {}
+    missing = [name for name in ("apiVersion", "kind") if not isinstance(known.get(name), str) or not known[name]]
     if missing:
-        raise CourseError(
-            f"Document {index} of {where} is not a Kubernetes object: it has no {' and no '.join(missing)}."
+        return (
+            f"What begins in line {line} of {where} is not a Kubernetes object: it has no {' and no '.join(missing)}."
             " A Deployment begins with the lines `apiVersion: apps/v1` and `kind: Deployment`."
         )
-    if not (obj.get("metadata") or {}).get("name"):
-        raise CourseError(f"The {obj['kind']} in document {index} of {where} has no name: add `metadata: name:` to it.")
-
-
-def apply(api: Api, namespace: str, obj: Object) -> str:
-    """Create or change one object as ``kubectl apply`` does; ``created``, ``configured`` or ``unchanged``.
-
-    What the last apply said and this one no longer says is removed; what others set stays. Raises Refused, or
-    CourseError for a kind that the cluster does not serve.
-    """
-    kind = api.kind_of(obj["apiVersion"], obj["kind"])
-    if kind is None:
-        raise CourseError(
-            f'The cluster knows no kind "{obj["kind"]}" in version "{obj["apiVersion"]}".'
-            " Check the spelling of both; a Deployment is in apps/v1, a Service in v1."
+    metadata = known.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        return (
+            f"The {known['kind']} that begins in line {line} of {where} has no name: give it `metadata:` and,"
+            " indented below that, `name:` with a text."
         )
-    place = (obj.get("metadata") or {}).get("namespace") or namespace
-    wanted = {**obj, "metadata": {**obj["metadata"], "annotations": dict(obj["metadata"].get("annotations") or {})}}
-    if kind.namespaced:
-        wanted["metadata"]["namespace"] = place
-    noted = json.dumps(wanted, separators=(",", ":"), sort_keys=True) + "\n"
-    wanted["metadata"]["annotations"][LAST_APPLIED] = noted
-    return _create_or_change(api, kind, place, wanted)
+    return ""
 
 
-def _create_or_change(api: Api, kind: Kind, namespace: str, wanted: Object) -> str:
-    options = {"fieldManager": "kubectl-client-side-apply", "fieldValidation": "Strict"}
-    path = kind.path(namespace, wanted["metadata"]["name"])
-    try:
-        live = api.request("GET", path)
-    except Refused as refusal:
-        if refusal.code != 404:
-            raise
-        api.request("POST", kind.path(namespace), options, wanted)
-        return "created"
-    before = json.loads((live["metadata"].get("annotations") or {}).get(LAST_APPLIED) or "{}")
-    change = three_way_patch(before, wanted, live)
-    if not change:
-        return "unchanged"
-    changed = api.request("PATCH", path, options, change, "application/merge-patch+json")
-    same = changed["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
-    return "unchanged" if same else "configured"
+# --- what the cluster says about an object
+
+# Words in the server's answer, and the learner's next step.
+ADVICE = {
+    "field is immutable": "A selector cannot be changed: delete the Deployment first, or give it a new name.",
+    "does not match template": "Give spec.selector.matchLabels and spec.template.metadata.labels the same labels.",
+    "unknown field": "Check the spelling and the indentation of that field.",
+    "greater than or equal to 0": "Write a whole number from 0 up.",
+    "of type int": "Write a whole number there, such as 3, without quotes.",
+    "cannot unmarshal": "Write a value of the type that it names there.",
+    "already allocated": "Leave nodePort out, and the cluster picks a free one.",
+    "Required value": "Add that field.",
+    "Unsupported value": "Write one of the values that it names.",
+}
+_UNKNOWN_FIELD = re.compile(r'unknown field "([^"]+)"')
+_WRONG_TYPE = re.compile(r"Go struct field \w+\.(\S+) of type")
 
 
-def three_way_patch(before: Object, wanted: Object, live: Object) -> Object:
-    """The merge patch that brings ``live`` to ``wanted``, and removes what only ``before`` said (null)."""
-    patch: Object = {key: None for key in before if key not in wanted and key in live}
-    for key, value in wanted.items():
-        current = live.get(key)
-        if isinstance(value, dict) and isinstance(current, dict):
-            inner = three_way_patch(before.get(key) or {} if isinstance(before.get(key), dict) else {}, value, current)
-            if inner:
-                patch[key] = inner
-        elif value != current:
-            patch[key] = value
-    return patch
+def refusal_sentence(entry: Entry, refusal: Refused) -> str:
+    """What the server said about an object, where in the manifest that is, and what to do."""
+    paths = [str(cause.get("field", "")) for cause in refusal.causes]
+    paths += _UNKNOWN_FIELD.findall(refusal.message) + _WRONG_TYPE.findall(refusal.message)
+    step = next((step for words, step in ADVICE.items() if words in refusal.message), "Correct it and apply it again.")
+    what, why = f"{entry.obj['kind']} {entry.name}", refusal.message.rstrip(".")
+    return f"{what} was refused, see {entry.place(*paths)}: {why}. {step}"

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from kubechaos_helpers.api import Api, Kind, Refused
+from kubechaos_helpers.api import ANYTHING, Api, Kind, Refused
 from kubechaos_helpers.errors import CourseError
 
 Object = dict[str, Any]
 Objects = dict[str, Object]
-WINDOW = 1
+# A watch is opened anew so often: a stop is noticed, and ages that are shown move on.
+WINDOW_SECONDS = 1
 
 
 def follow(
     api: Api, kind: Kind, namespace: str, selector: str, seconds: float, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Objects]:
-    """The collection now and after every change, by name, until ``seconds`` have passed or ``stopped``.
-
-    The watch is opened anew every WINDOW seconds from where it was, so that a stop is noticed soon.
-    """
+    """The collection by name: now, after every change, and once a second, for ``seconds`` or until ``stopped``."""
     deadline = time.monotonic() + seconds
     path, query = kind.path(namespace), {"labelSelector": selector} if selector else {}
+    version, seen = "", Objects()
     while time.monotonic() < deadline and not stopped():
-        listed = api.request("GET", path, query)
-        seen = {item["metadata"]["name"]: item for item in listed["items"]}
+        if not version:
+            listed = api.request("GET", path, query)
+            seen = {item["metadata"]["name"]: item for item in listed["items"]}
+            version = listed["metadata"]["resourceVersion"]
         yield seen
-        version = listed["metadata"]["resourceVersion"]
-        while version and time.monotonic() < deadline and not stopped():
-            watch = {**query, "watch": "true", "resourceVersion": version, "timeoutSeconds": str(WINDOW)}
-            for line in api.lines(path, watch, WINDOW + 5):
-                event = json.loads(line)
-                version = _take_in(seen, event)
-                if not version:
-                    break  # too old: list again
-                yield seen
-                if time.monotonic() > deadline:
-                    return
+        for event in api.watch(path, {**query, "resourceVersion": version}, WINDOW_SECONDS):
+            version = _take_in(seen, event)
+            if not version:
+                break  # too old: list again
+            yield seen
+            if time.monotonic() > deadline:
+                return
 
 
 def _take_in(seen: Objects, event: Object) -> str:
@@ -54,8 +50,13 @@ def _take_in(seen: Objects, event: Object) -> str:
 
 
 def until(api: Api, kind: Kind, namespace: str, selector: str, done: Callable[[Objects], bool], seconds: float) -> bool:
-    """Wait until ``done`` of the collection; whether that came in time. Nothing is polled: a watch tells."""
-    return any(done(seen) for seen in follow(api, kind, namespace, selector, seconds))
+    """Wait until ``done`` of the collection; whether that came in time. A watch tells, and an interrupt ends it."""
+    try:
+        return any(done(seen) for seen in follow(api, kind, namespace, selector, seconds))
+    except KeyboardInterrupt:
+        raise CourseError(
+            "You interrupted the wait. The cluster goes on with what it does; run the cell again to wait for it."
+        ) from None
 
 
 def is_rolled_out(deployment: Object) -> bool:
@@ -65,46 +66,72 @@ def is_rolled_out(deployment: Object) -> bool:
     return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and counts == {wanted}
 
 
+# --- why something is late
+
+
+def why_late(api: Api, namespace: str, deployments: Sequence[str], seconds: float) -> str:
+    """Which of these Deployments are not ready, and what the pods of the first one show."""
+    kind = api.kind("deployments")
+    found = [api.find(kind.path(namespace, name)) for name in deployments]
+    late = [each for each in found if each and not is_rolled_out(each)]
+    names = ", ".join(each["metadata"]["name"] for each in late)
+    why = why_not_ready(api, namespace, late[0]) if late else "It has become ready this moment: run the cell again."
+    return f"Deployment {names or ', '.join(deployments)} is not ready after {seconds:.0f} s. {why}"
+
+
 def why_not_ready(api: Api, namespace: str, deployment: Object) -> str:
     """What the pods of a Deployment really show: the first trouble found, with a next step."""
     selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
     pods = api.request("GET", api.kind("pods").path(namespace), {"labelSelector": selector})["items"]
     if not pods:
         return _without_pods(deployment)
-    troubles = [text for pod in pods for text in _trouble(api, namespace, pod)]
-    return troubles[0] if troubles else "Its pods have not become ready yet. Look at them with: kubectl get pods"
+    for pod in (each for each in pods if not each["metadata"].get("deletionTimestamp")):
+        trouble = _trouble(api, namespace, pod)
+        if trouble:
+            return trouble
+    return "Its pods have not become ready yet. Look at them with: kubectl get pods"
 
 
 def _without_pods(deployment: Object) -> str:
     for condition in (deployment.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure":
             return f"No pod could be created: {condition['message']}"
-    if not deployment["spec"].get("replicas"):
-        return "It is scaled to 0 pods. Scale it up first."
-    return "It has no pods yet."
+    return "It has no pods yet. Look at what it says: kubectl describe deployment"
 
 
-def _trouble(api: Api, namespace: str, pod: Object) -> Iterator[str]:
+def _trouble(api: Api, namespace: str, pod: Object) -> str:
+    """What keeps a pod from being ready; ``""`` when nothing does."""
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield f"Pod {name} has no node: {condition.get('message', '')}"
+            return f"Pod {name} has no node: {condition.get('message', '')} See: kubectl describe pod {name}"
     for container in status.get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if "Image" in waiting.get("reason", ""):
-            yield (
-                f"Pod {name} waits for the image {container['image']} ({waiting['reason']}): it was not built."
-                f' Build it with cluster.build_image(FOLDER, "{container["image"]}").'
-            )
-        elif waiting.get("reason") == "CrashLoopBackOff" or container.get("restartCount"):
-            yield f"Pod {name} starts and ends again. The last line of its log: {last_line(api, namespace, pod)}"
-        elif waiting.get("message"):
-            yield f"Pod {name} waits ({waiting['reason']}): {waiting['message']}"
-        elif not container.get("ready") and (container.get("state") or {}).get("running"):
-            yield (
-                f"Pod {name} runs, but is not ready: its readiness probe fails."
-                f" kubectl describe pod {name} shows what the probe got."
-            )
+        if not container.get("ready"):
+            return _container_trouble(api, namespace, pod, container)
+    return ""
+
+
+def _container_trouble(api: Api, namespace: str, pod: Object, container: Object) -> str:
+    name, state = pod["metadata"]["name"], container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if "Image" in reason:
+        return (
+            f"Pod {name} waits for the image {container['image']} ({reason}): it was not built."
+            f' Build it with cluster.build_image(FOLDER, "{container["image"]}").'
+        )
+    if reason == "CrashLoopBackOff" or "terminated" in state or container.get("restartCount"):
+        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+        return (
+            f"Pod {name} starts and ends again (exit code {ended.get('exitCode', 'unknown')}, restarted"
+            f" {container.get('restartCount', 0)} times). The last line of its log: {last_line(api, namespace, pod)}"
+        )
+    if waiting.get("message"):
+        return f"Pod {name} waits ({reason}): {waiting['message']}"
+    if "running" in state:
+        said = _last_event(api, namespace, pod, "Unhealthy")
+        return f"Pod {name} runs, but is not ready: {said or 'its readiness probe has not succeeded yet'}."
+    return ""
 
 
 def last_line(api: Api, namespace: str, pod: Object) -> str:
@@ -112,7 +139,7 @@ def last_line(api: Api, namespace: str, pod: Object) -> str:
     path = api.kind("pods").path(namespace, pod["metadata"]["name"], "log")
     for query in ({"tailLines": "1"}, {"tailLines": "1", "previous": "true"}):
         try:
-            text = str(api.request("GET", path, query, accept="text/plain")).strip()
+            text = str(api.request("GET", path, query, accept=ANYTHING)).strip()
         except Refused:
             continue
         if text:
@@ -120,8 +147,9 @@ def last_line(api: Api, namespace: str, pod: Object) -> str:
     return "(empty)"
 
 
-def missing(names: Sequence[str], found: Objects, namespace: str) -> CourseError:
-    """The error for Deployments that do not exist."""
-    absent = ", ".join(name for name in names if name not in found)
-    there = ", ".join(sorted(found)) or "none"
-    return CourseError(f"There is no Deployment {absent} in namespace {namespace}; there are: {there}. Apply it first.")
+def _last_event(api: Api, namespace: str, pod: Object, reason: str) -> str:
+    """The message of the last event of that reason about a pod."""
+    query = {"fieldSelector": f"involvedObject.uid={pod['metadata']['uid']},reason={reason}"}
+    events = api.request("GET", api.kind("events").path(namespace), query)["items"]
+    latest: Object = max(events, key=lambda event: str(event.get("lastTimestamp")), default={})
+    return str(latest.get("message", "")).strip().rstrip(".")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from kubechaos_helpers import manifests, waiting
+from kubechaos_helpers import manifests
 from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
+from kubechaos_helpers.api import Refused
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.course.files import copy_without_outputs, mine, my_folder, shipped
 from kubechaos_helpers.errors import CourseError
@@ -30,25 +31,37 @@ def _shown(path: Path) -> str:
 
 def begin(cluster: Cluster, manifest: str) -> None:
     """Bring the lesson to its beginning from whatever state it is in; other namespaces and Services stay."""
-    wanted = manifests.load(shipped(manifest))
-    keep = {(obj["kind"], obj["metadata"]["name"]) for obj in wanted}
-    for kind, selected in (("Deployment", LESSON_SELECTOR), ("Service", "")):
-        for obj in cluster.objects(kind.lower(), selected):
-            is_of_lesson = kind == "Deployment" or (obj["spec"].get("selector") or {}).get("app") == "kubechaos"
-            if is_of_lesson and (kind, obj["metadata"]["name"]) not in keep:
-                _remove(cluster, kind.lower(), obj["metadata"]["name"])
-    for obj in wanted:
-        manifests.apply(cluster.api, cluster.namespace, obj)
+    wanted = {_identity(obj): obj for obj in manifests.load(shipped(manifest))}
+    for kind, obj in _of_the_lesson(cluster):
+        kept = wanted.get((kind, obj["metadata"]["name"]))
+        if kept is None or (kind == "Deployment" and kept["spec"]["selector"] != obj["spec"]["selector"]):
+            _remove(cluster, kind, obj["metadata"]["name"])
+    cluster.apply_quietly(shipped(manifest))
     _remove_stray_pods(cluster)
-    for obj in wanted:
-        if obj["kind"] == "Deployment":
-            _wait(cluster, obj["metadata"]["name"])
+    deployments = [name for kind, name in wanted if kind == "Deployment"]
+    cluster.wait_quietly(deployments)
+    cluster.wait_until_gone("pods", f"{LESSON_SELECTOR},version")
     print("The lesson is at its beginning: one Deployment, kubechaos, and one Service, kubechaos-svc.")
+
+
+def _of_the_lesson(cluster: Cluster) -> list[tuple[str, manifests.Object]]:
+    """The Deployments that have the lesson's label, and the Services that select it."""
+    services = (each for each in cluster.objects("services") if _selects_lesson(each))
+    deployments = cluster.objects("deployments", LESSON_SELECTOR)
+    return [*(("Deployment", each) for each in deployments), *(("Service", each) for each in services)]
+
+
+def _selects_lesson(service: manifests.Object) -> bool:
+    return (service["spec"].get("selector") or {}).get("app") == "kubechaos"
 
 
 def _remove(cluster: Cluster, kind: str, name: str, now: bool = False) -> None:
     body: dict[str, object] = {"propagationPolicy": "Background"} | ({"gracePeriodSeconds": 0} if now else {})
-    cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=body)
+    try:
+        cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=body)
+    except Refused as refusal:
+        if refusal.code != 404:  # somebody else was quicker
+            raise
 
 
 def _remove_stray_pods(cluster: Cluster) -> None:
@@ -58,25 +71,10 @@ def _remove_stray_pods(cluster: Cluster) -> None:
             _remove(cluster, "pod", pod["metadata"]["name"], now=True)
 
 
-def _wait(cluster: Cluster, name: str) -> None:
-    kind = cluster.api.kind("deployments")
-    ready = waiting.until(
-        cluster.api, kind, cluster.namespace, "", lambda seen: name in seen and waiting.is_rolled_out(seen[name]), 60.0
-    )
-    if not ready:
-        why = waiting.why_not_ready(cluster.api, cluster.namespace, cluster.read("deployment", name))
-        raise CourseError(f"Deployment {name} did not become ready. {why}")
-    pods = cluster.api.kind("pods")
-    waiting.until(cluster.api, pods, cluster.namespace, LESSON_SELECTOR, lambda seen: len(seen) == 1, 60.0)
-
-
 def end(cluster: Cluster) -> None:
     """Remove everything that the lesson made; the learner's files and images stay."""
-    for obj in cluster.objects("services"):
-        if (obj["spec"].get("selector") or {}).get("app") == "kubechaos":
-            _remove(cluster, "service", obj["metadata"]["name"])
-    for obj in cluster.objects("deployments", LESSON_SELECTOR):
-        _remove(cluster, "deployment", obj["metadata"]["name"])
+    for kind, obj in _of_the_lesson(cluster):
+        _remove(cluster, kind, obj["metadata"]["name"])
     cluster.wait_until_gone("pods", LESSON_SELECTOR)
     print("The lesson's Deployments and Services are gone; your files and images are kept.")
 
