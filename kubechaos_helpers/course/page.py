@@ -157,7 +157,8 @@ def link(cluster: Cluster, service: str) -> object:
 def show_endpoints(cluster: Cluster, service: str) -> None:
     """Print each address behind a Service beside the pod that has it."""
     rows = [("ADDRESS", "POD", "VERSION", "READY")]
-    rows += [(ip, pod, version, str(ready).lower()) for ip, pod, version, ready in cluster.endpoints(service)]
+    found = sorted(cluster.endpoints(service), key=lambda each: each[1])
+    rows += [(ip, pod, version, str(ready).lower()) for ip, pod, version, ready in found]
     print(align(rows))
 
 
