@@ -204,12 +204,14 @@ class Cluster:
         if not waiting.until(self.api, kind, self.namespace, "", ready, timeout):
             raise CourseError(waiting.why_late(self.api, self.namespace, deployments, timeout))
 
-    def wait_until_gone(self, what: str = "pods", selector: str = "", timeout: float = 60.0) -> None:
-        """Wait until nothing of a kind is left that the selector matches."""
+    def wait_until_gone(self, what: str = "pods", selector: str = "", left: int = 0, timeout: float = 60.0) -> None:
+        """Wait until no more than ``left`` of a kind are there that the selector matches, ending ones included."""
         kind = self.api.kind(what)
-        if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: not seen, timeout):
-            left = ", ".join(each["metadata"]["name"] for each in self.objects(what, selector))
-            raise CourseError(f"After {timeout:.0f} s there is still: {left}. See why: kubectl describe {what} {left}")
+        if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: len(seen) <= left, timeout):
+            there = ", ".join(each["metadata"]["name"] for each in self.objects(what, selector))
+            raise CourseError(
+                f"After {timeout:.0f} s there is still: {there}. See why: kubectl describe {what} {there}"
+            )
 
     def wait_until_served_by(self, service: str, number: int, timeout: float = 30.0) -> None:
         """Wait until so many ready pods are behind a Service."""
