@@ -21,10 +21,10 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from kubechaos_helpers.http_answer import Answer, AnswerReader, NotHTTP, recognise_pod
+from kubechaos_helpers.probe_job import Job, Row
 
 # Kinds of error. Refused, and reset or closed before the first byte, are one kind: nobody answered.
 NO_ANSWER, CUT_OFF, TIMEOUT, NOT_HTTP = "no answer", "cut off", "timeout", "not HTTP"
@@ -36,39 +36,6 @@ OWN_LIMITS = {
     errno.ENFILE: "too many open connections",
 }
 BATCH_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to do. Seconds throughout; ``rate`` is requests a second of each visitor, 0 for as fast as it goes."""
-
-    host: str
-    port: int
-    path: str = "/"
-    visitors: int = 1
-    requests: int = 20
-    keep_alive: bool = True
-    timeout: float = 5.0
-    rate: float = 0.0
-    pause: float = 0.0
-    duration: float = 0.0
-    headers: dict[str, str] = field(default_factory=dict)
-    ca_file: str = ""
-    tls: bool = False
-
-
-class Row(NamedTuple):
-    """One visit as it is written: times in seconds since the start of the job."""
-
-    start: float
-    seconds: float
-    visitor: int
-    connection: int
-    number: int
-    pod: str
-    status: int
-    size: int
-    error: str
 
 
 class ProbeError(Exception):

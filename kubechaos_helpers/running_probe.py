@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.prober import Job, Row
+from kubechaos_helpers.probe_job import Job, Row
 from kubechaos_helpers.visits import Visit, Visits
 
 # A prober that was told to stop says what it has within milliseconds; after so long it is killed.

@@ -61,10 +61,11 @@ def main() -> None:
         requests=options.requests,
         keep_alive=not options.fresh,
     )
+    kernel = ".".join(platform.release().split(".")[:2])
     about = {
         "kubernetes": kubectl("version")["serverVersion"]["gitVersion"],
         "kube-proxy mode": options.mode,
-        "client": f"Python {platform.python_version()} on {platform.system()} {platform.release()}",
+        "client": f"Python {platform.python_version()} on {platform.system()} {kernel}",
         "command": f"python recordings/record.py {shlex.join(sys.argv[1:])}",
     }
     save(Path(__file__).parent / f"{options.name}{SUFFIX}", visits, about)

@@ -6,14 +6,14 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import NamedTuple
+
+import pytest
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PAGE = b"<p>Served by pod: <strong>web-1</strong></p>"
 ANSWER = OK + b"Content-Length: %d\r\n\r\n" % len(PAGE) + PAGE
-
-# Serves one connection: its socket, and its number from 1.
-Serve = Callable[[socket.socket, int], None]
 
 
 class Server(NamedTuple):
@@ -84,10 +84,7 @@ def says(*answers: bytes) -> Callable[..., None]:
 
 def says_once(answer: bytes) -> Callable[..., None]:
     """Gives one answer and closes."""
-    return says(answer, b"") if not answer else _says_once(answer)
 
-
-def _says_once(answer: bytes) -> Callable[..., None]:
     def serve(connection: socket.socket, number: int, requests: list[bytes]) -> None:
         if hear(connection, requests):
             connection.sendall(answer)
@@ -122,3 +119,9 @@ def closes_after(times: int) -> Callable[..., None]:
 def never_answers(connection: socket.socket, number: int, requests: list[bytes]) -> None:
     while connection.recv(4096):
         pass
+
+
+@pytest.fixture(scope="session")
+def web() -> SimpleNamespace:
+    """The servers of this file."""
+    return SimpleNamespace(**globals())

@@ -1,0 +1,291 @@
+"""The prober tells what happened to every request, and hides nothing."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kubechaos_helpers
+from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.probe_job import Job
+from kubechaos_helpers.running_probe import RunningProbe, job_for, probe_url
+
+
+def outcome(visit):
+    return visit.error or visit.pod
+
+
+def test_a_kept_connection_carries_all_requests_of_its_visitor(web):
+    with web.server(web.says(web.ANSWER)) as server:
+        visits = probe_url(server.url + "where?a=b", visitors=3, requests=4)
+    assert visits.errors == {}
+    assert len(visits) == len(server.requests) == 12
+    assert {(visit.pod, visit.status, visit.size) for visit in visits} == {("web-1", 200, len(web.PAGE))}
+    for visitor in range(3):
+        seen = [visit for visit in visits if visit.visitor == visitor]
+        assert len({visit.connection for visit in seen}) == 1
+        assert [visit.number_on_connection for visit in seen] == [1, 2, 3, 4]
+    assert server.requests[0].startswith(b"GET /where?a=b HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"Connection: keep-alive\r\n" in server.requests[0]
+
+
+def test_a_fresh_connection_carries_one_request(web):
+    with web.server(web.says(web.ANSWER)) as server:
+        visits = probe_url(server.url, requests=5, keep_alive=False)
+    assert [(visit.connection, visit.number_on_connection) for visit in visits] == [(n, 1) for n in range(1, 6)]
+    assert all(b"Connection: close\r\n" in request for request in server.requests)
+
+
+def test_a_connection_that_the_server_closed_in_between_shows_as_a_new_number(web):
+    with web.server(web.closes_after(2)) as server:
+        visits = probe_url(server.url, requests=5, pause=0.1)
+    assert visits.errors == {}
+    assert [(visit.connection, visit.number_on_connection) for visit in visits] == [
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (2, 2),
+        (3, 1),
+    ]
+
+
+def test_connection_close_is_honoured(web):
+    last = web.OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nok"
+    with web.server(web.says(last)) as server:
+        visits = probe_url(server.url, requests=3)
+    assert [visit.connection for visit in visits] == [1, 2, 3]
+
+
+KINDS = {
+    "reset before the first byte": ("resets", (), "no answer"),
+    "closed before the first byte": ("says_once", (b"",), "no answer"),
+    "closed in the head": ("says_once", (b"HTTP/1.1 200",), "cut off"),
+    "closed in the body": ("says_once", (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel",), "cut off"),
+    "closed between chunks": (
+        "says_once",
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n",),
+        "cut off",
+    ),
+    "reset in the body": ("resets_in_the_body", None, "cut off"),
+    "silent": ("never_answers", None, "timeout"),
+    "slow in the body": ("says", (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel",), "timeout"),
+    "another protocol": ("says", (b"SSH-2.0-OpenSSH\r\n",), "not HTTP"),
+    "500": ("says", (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n",), "HTTP 500"),
+    "404": ("says", (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",), "HTTP 404"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_error_is_counted_by_its_kind_and_nothing_is_tried_again(web, name):
+    server_name, arguments, kind = KINDS[name]
+    serve = getattr(web, server_name)
+    serve = serve(*arguments) if arguments else serve
+    with web.server(serve) as server:
+        visits = probe_url(server.url, requests=2, keep_alive=False, timeout=0.4)
+    assert visits.errors == {kind: 2}
+    assert [visit.connection for visit in visits] == [1, 2]
+    assert visits.answered == []
+    assert len(server.requests) in (0, 2)
+
+
+def test_a_refused_connection_is_no_answer():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        visits = probe_url("http://{}:{}".format(*nobody.getsockname()), visitors=2, requests=3)
+    assert visits.errors == {"no answer": 6}
+    assert visits.reading() == "Nobody answered: 6 visits, 6 times no answer."
+
+
+def test_an_unknown_name_is_told():
+    visits = probe_url("http://nobody.invalid/", requests=1)
+    assert visits.errors == {"name not found": 1}
+
+
+def test_the_visitor_goes_on_after_an_error_on_a_new_connection(web):
+    bad = web.OK + b"Content-Length: 99\r\n\r\nhel"
+
+    def serve(connection, number, requests):
+        (web.says_once(bad) if number == 1 else web.says(web.ANSWER))(connection, number, requests)
+
+    with web.server(serve) as server:
+        visits = probe_url(server.url, requests=3)
+    assert [(outcome(visit), visit.connection) for visit in visits] == [("cut off", 1), ("web-1", 2), ("web-1", 2)]
+
+
+def test_a_rate_spaces_requests_and_a_duration_ends_them(web):
+    with web.server(web.says(web.ANSWER)) as server:
+        visits = probe_url(server.url, requests=0, rate=20, duration=0.5)
+    assert 9 <= len(visits) <= 10
+    starts = [visit.start for visit in visits]
+    assert all(0.01 < b - a < 0.2 for a, b in itertools.pairwise(starts))
+    assert abs(visits.started - time.time()) < 60
+
+
+def test_visitors_whom_a_slow_server_keeps_waiting_do_not_wait_for_each_other(web):
+    def serve(connection, number, requests):
+        web.hear(connection, requests)
+        time.sleep(0.3)
+        connection.sendall(web.ANSWER)
+
+    with web.server(serve) as server:
+        visits = probe_url(server.url, visitors=10, requests=1)
+    assert visits.errors == {}
+    assert max(visit.start + visit.seconds for visit in visits) < 1.5
+
+
+# --- the program
+
+
+def start(job: Job) -> subprocess.Popen[str]:
+    """The program itself, told what to do."""
+    command = [sys.executable, "-W", "error", "-m", "kubechaos_helpers.prober"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def lines_after_first_batch(process, end) -> list[dict]:
+    """What it writes, when it is ended after its first visits."""
+    lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+    before = time.monotonic()
+    end(process)
+    lines += [json.loads(line) for line in process.stdout]
+    process.wait(5)
+    assert time.monotonic() - before < 1
+    process.stdout.close()
+    return lines
+
+
+ENDS = {
+    "SIGTERM": lambda process: process.send_signal(signal.SIGTERM),
+    "SIGINT": lambda process: process.send_signal(signal.SIGINT),
+    "its input closes": lambda process: process.stdin.close(),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_the_program_ends_at_once_with_what_it_has(web, how):
+    with web.server(web.says(web.ANSWER)) as server:
+        process = start(job_for(server.url, requests=0, duration=60, rate=100))
+        first, *batches, last = lines_after_first_batch(process, ENDS[how])
+        process.stdin.close()
+    assert abs(first["started"] - time.time()) < 60
+    in_flight = len(server.requests) - sum(len(batch["visits"]) for batch in batches)
+    assert in_flight in (0, 1)
+    assert last == {"done": False}
+    assert process.returncode == 0
+
+
+def test_the_program_needs_only_the_standard_library():
+    """Without site-packages, and without the package's own imports."""
+    folder = Path(kubechaos_helpers.__file__).parent
+    code = (
+        "import sys, types; package = types.ModuleType('kubechaos_helpers'); package.__path__ = [sys.argv[1]];"
+        "sys.modules['kubechaos_helpers'] = package; import kubechaos_helpers.prober"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, folder], check=True)
+
+
+# --- the probe in the notebook's process
+
+
+def test_a_running_probe_shows_its_visits_and_leaves_nothing_behind(web):
+    counts = []
+    with web.server(web.says(web.ANSWER)) as server:
+        job = job_for(server.url, requests=0, duration=60, rate=200)
+        running = RunningProbe(job, {"web-1": "custom"}, counts.append)
+        while len(running.visits) < 10:
+            time.sleep(0.01)
+        assert running.is_running
+        assert not running.visits.interrupted
+        visits = running.stop()
+    assert not running.is_running
+    assert not running._reader.is_alive()
+    assert visits.interrupted
+    assert len(visits) >= 10
+    assert visits.by("version").shares["custom"].number == len(visits)
+    assert counts == sorted(counts)
+    assert running.stop().all == visits.all
+
+
+def test_an_interrupt_ends_the_wait_within_a_second_and_keeps_what_was_seen(web):
+    with web.server(web.says(web.ANSWER)) as server:
+        running = RunningProbe(job_for(server.url, requests=0, duration=60, rate=200), on_batch=interrupt_at(10))
+        before = time.monotonic()
+        visits = running.wait()
+    assert time.monotonic() - before < 2
+    assert len(visits) >= 10
+    assert visits.interrupted
+    assert visits.reading().endswith("The probe was interrupted.")
+    assert not running.is_running
+
+
+def interrupt_at(number):
+    """Presses Ctrl+C, once."""
+    pressed = []
+
+    def on_batch(seen):
+        if seen >= number and not pressed:
+            pressed.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return on_batch
+
+
+def test_a_prober_that_was_killed_is_a_sentence(web):
+    with web.server(web.never_answers) as server:
+        running = RunningProbe(job_for(server.url))
+        running._process.kill()
+        with pytest.raises(CourseError, match=r"^The prober ended too early: it was killed\. Run the cell again\.$"):
+            running.wait()
+
+
+def test_what_a_callback_raises_comes_out_of_the_wait(web):
+    with web.server(web.says(web.ANSWER)) as server, pytest.raises(ZeroDivisionError):
+        RunningProbe(job_for(server.url, requests=3), on_batch=lambda seen: seen // 0).wait()
+
+
+def test_a_module_of_the_notebooks_folder_does_not_stand_in_for_the_standard_library(web, tmp_path, monkeypatch):
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    with web.server(web.says(web.ANSWER)) as server:
+        assert len(probe_url(server.url, requests=1).answered) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "sentence"),
+    [
+        ("kubechaos-svc", {}, "'kubechaos-svc' is not an address that can be visited"),
+        ("ftp://127.0.0.1/", {}, "is not an address that can be visited"),
+        ("http://127.0.0.1:99999/", {}, "is not an address that can be visited"),
+        ("http://x/", {"visitors": 0}, "visitors must be a whole number of at least 1, not 0."),
+        ("http://x/", {"visitors": 1.5}, "visitors must be a whole number of at least 1, not 1.5."),
+        ("http://x/", {"requests": -1}, "requests must be a whole number of at least 0, not -1."),
+        ("http://x/", {"rate": "fast"}, "rate must be a number of at least 0, not 'fast'."),
+        ("http://x/", {"timeout": 0}, "timeout must be a number of seconds above 0, not 0."),
+        ("http://x/", {"requests": 0}, "Say how many requests each visitor makes, or for how many seconds"),
+        ("http://x/", {"request": 5}, "A probe has no option request. It has path, visitors, requests, keep_alive,"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_with_a_sentence(url, options, sentence):
+    with pytest.raises(CourseError) as refusal:
+        job_for(url, **options)
+    assert sentence in str(refusal.value)
+
+
+def test_spaces_in_a_path_are_quoted_and_ipv6_and_defaults_are_understood():
+    assert job_for("http://[::1]:8080/a b?c=d e").path == "/a%20b?c=d%20e"
+    assert (job_for("http://[::1]:8080/").host, job_for("https://x/").port, job_for("http://x").path) == (
+        "::1",
+        443,
+        "/",
+    )
