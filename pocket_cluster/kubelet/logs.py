@@ -14,7 +14,6 @@ from pocket_cluster.api.objects import Object, parse_time
 
 # A follower looks this often for more: what writes the file does not know its readers.
 FOLLOW_SECONDS = 0.1
-STAMP_LENGTH = len("2026-01-02T03:04:05.678901234Z")
 WAITING_WORDS = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",

@@ -52,12 +52,11 @@ class Runtime:
                 assert time.monotonic() < deadline, "the runtime does not listen"
                 time.sleep(0.01)
         self._socket.settimeout(DEADLINE_SECONDS)
-        self._lines = self._socket.makefile("rw")
+        self._lines = self._socket.makefile("r")
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         self._count += 1
-        self._lines.write(json.dumps({"request": self._count, "op": operation, **arguments}) + "\n")
-        self._lines.flush()
+        self._socket.sendall(json.dumps({"request": self._count, "op": operation, **arguments}).encode() + b"\n")
         while True:
             message = self._receive()
             if message.get("request") == self._count:
