@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
+from kubechaos_helpers.printing import align
 from kubechaos_helpers.style import looks
 from kubechaos_helpers.visits import Split, Visits, percent
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     from kubechaos_helpers.course.prediction import Prediction
 
+# Inches, and dots an inch: about as wide as a notebook's text, in letters of the page's size.
 WIDTH, ROW_HEIGHT, DPI = 7.5, 0.5, 110
-MOST_IN_STRIP = 200
+MOST_IN_STRIP = 100
 
 
 class Chart:
@@ -57,15 +60,20 @@ class Chart:
         return {**view, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.text}
 
 
-def show_split(split: Split, prediction: float | None = None, name: str = "") -> Chart:
-    """The shares as bars with their intervals, and the prediction as a line."""
+def show_split(split: Split, prediction: float | Prediction | None = None, name: str = "") -> Chart:
+    """The shares as bars with their intervals, and the predicted share of ``name`` as a line.
+
+    ``prediction`` is a share (0 to 1), or what the learner predicted in per cent.
+    """
+    said = "" if prediction is None or isinstance(prediction, float) else prediction.reading()
+    share = prediction if prediction is None or isinstance(prediction, float) else prediction.share
     figure, axes = _figure(max(1, len(split.shares)))
     draw_split(axes, split)
-    if prediction is not None:
-        axes.axvline(100 * prediction, color="black", linestyle="--", linewidth=1.5, label="predicted")
-        axes.legend(loc="lower right", frameon=True)
+    if share is not None:
+        axes.axvline(100 * share, color="black", linestyle="--", linewidth=1.5, label="predicted")
+        figure.legend(loc="outside lower right", frameon=False)
     axes.set_title(f"Share of {split.total} {split.of} by {split.what}", loc="left")
-    return Chart(figure, split.reading(prediction, name), split.table())
+    return Chart(figure, f"{split.reading(share, name)} {said if share is None else ''}".rstrip(), split.table())
 
 
 def draw_split(axes: Axes, split: Split) -> None:
@@ -77,7 +85,9 @@ def draw_split(axes: Axes, split: Split) -> None:
         share = 100 * interval.share
         bounds = [[share - 100 * interval.low], [100 * interval.high - share]]
         axes.barh(place, share, color=look[name].colour, hatch=look[name].hatch, edgecolor="black", height=0.7)
-        axes.errorbar(share, place, xerr=bounds, color="black", capsize=5)
+        # A wide white line below the whisker: it stays legible on a pattern.
+        axes.errorbar(share, place, xerr=bounds, color="white", elinewidth=5)
+        axes.errorbar(share, place, xerr=bounds, color="black", elinewidth=2, capsize=6, capthick=2)
         axes.text(101, place, percent(interval.share), va="center")
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
@@ -89,13 +99,15 @@ def draw_split(axes: Axes, split: Split) -> None:
 
 def show_sequence(visits: Visits, what: str = "pod", prediction: Prediction | None = None) -> Chart:
     """Who answered, one box a visit from left to right, so that runs can be seen."""
+    from matplotlib.ticker import MaxNLocator
+
     sequence = visits.sequence(what)
     names = sorted(set(sequence))
     shown = sequence[:MOST_IN_STRIP]
     figure, axes = _figure(max(1, len(names)))
     look = looks(names, visits.version_of)
     for place, name in enumerate(names):
-        boxes = [(index, 1) for index, answered in enumerate(shown) if answered == name]
+        boxes = [(index + 0.5, 1) for index, answered in enumerate(shown) if answered == name]
         axes.broken_barh(
             boxes,
             (place - 0.4, 0.8),
@@ -106,12 +118,23 @@ def show_sequence(visits: Visits, what: str = "pod", prediction: Prediction | No
         )
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlim(0, max(1, len(shown)))
+    axes.set_xlim(0.5, max(1, len(shown)) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("visit")
     first = f"The first {len(shown)} of {len(sequence)}" if len(shown) < len(sequence) else f"All {len(sequence)}"
     axes.set_title(f"{first} visits, one after the other", loc="left")
     reading = sequence_reading(visits, what)
-    return Chart(figure, f"{reading} {prediction.reading()}" if prediction else reading)
+    return Chart(figure, f"{reading} {prediction.reading()}" if prediction else reading, sequence_table(sequence, what))
+
+
+def sequence_table(sequence: Sequence[str], what: str) -> str:
+    """How often each name answered, and how often at most without another one between; ``""`` without visits."""
+    runs = [(name, len(list(group))) for name, group in groupby(sequence)]
+    rows = [(what.upper(), "VISITS", "LONGEST RUN")]
+    for name in sorted(set(sequence)):
+        lengths = [length for each, length in runs if each == name]
+        rows.append((name, str(sum(lengths)), str(max(lengths))))
+    return align(rows) if sequence else ""
 
 
 def sequence_reading(visits: Visits, what: str = "pod") -> str:

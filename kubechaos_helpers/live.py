@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import time
 from typing import TYPE_CHECKING, Any
 
 from kubechaos_helpers import printing, waiting
 from kubechaos_helpers.api import TABLE
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.widgets import TEXT_STYLE, Background, mimebundle
+from kubechaos_helpers.widgets import TEXT_STYLE, Background, mimebundle, show_state
 
 if TYPE_CHECKING:
     from kubechaos_helpers.cluster import Cluster
+
+REDRAW_SECONDS = 0.25
 
 
 class LiveTable:
@@ -20,48 +23,69 @@ class LiveTable:
     def __init__(self, cluster: Cluster, what: str, selector: str, seconds: float) -> None:
         import ipywidgets
 
-        printing.command("kubectl", "get", what, *(["-l", selector] if selector else []), "--watch")
+        cluster.show_command("get", what, *(["-l", selector] if selector else []), "--watch")
         self._cluster, self._kind, self._selector = cluster, cluster.api.kind(what), selector
-        self._seconds = seconds
-        self._table = ipywidgets.HTML()
-        self._state = ipywidgets.HTML("Watching.")
+        self._query = {"labelSelector": selector} if selector else {}
+        self._seconds, self._drawn = seconds, 0.0
+        self._table, self._state = ipywidgets.HTML(), ipywidgets.HTML()
         self._button = ipywidgets.Button(description="Stop", tooltip="Stop watching, as Ctrl+C would")
-        self._button.on_click(lambda _: self.stop())
+        self._button.on_click(lambda _: self._background.ask_to_stop())
         self._widget = ipywidgets.VBox([self._table, ipywidgets.HBox([self._button, self._state])])
+        show_state(self._state, "Watching.")
         self._background: Background = Background(f"watch {what} {selector}", self._follow, seconds)
         self._background.start()
+
+    @property
+    def text(self) -> str:
+        """What the table shows now, and how the watch stands."""
+        return f"{self._table.value}\n{self._state.value}"
 
     def stop(self) -> None:
         """End the watch."""
         self._background.stop()
 
     def _follow(self, background: Background) -> None:
+        cluster, selector, seconds = self._cluster, self._selector, self._seconds
+        ending = f"Ended after {seconds:.0f} s."
         try:
-            self._follow_until_ready(background)
+            states = waiting.follow(
+                cluster.api, self._kind, cluster.namespace, selector, seconds, lambda: background.is_over
+            )
+            for seen in states:
+                self._draw(at_once=False)
+                if self._is_settled(seen):
+                    ending = f"All {len(seen)} are ready."
+                    break
+            self._draw(at_once=True)
         except CourseError as error:
-            self._end(str(error))
-
-    def _follow_until_ready(self, background: Background) -> None:
-        cluster, selector = self._cluster, self._selector
-        states = waiting.follow(
-            cluster.api, self._kind, cluster.namespace, selector, self._seconds, lambda: background.is_over
-        )
-        for seen in states:
-            self._draw()
-            if seen and all(map(_is_ready, seen.values())):
-                self._end(f"All {len(seen)} are ready.")
-                return
-        self._end("Stopped." if background.was_stopped else f"Ended after {self._seconds:.0f} s.")
-
-    def _draw(self) -> None:
-        query = {"labelSelector": self._selector} if self._selector else {}
-        answer = self._cluster.api.request("GET", self._kind.path(self._cluster.namespace), query, accept=TABLE)
-        text = printing.table(answer) if answer.get("rows") else "No resources found."
-        self._table.value = f'<pre style="{TEXT_STYLE}">{html.escape(text)}</pre>'
-
-    def _end(self, sentence: str) -> None:
-        self._state.value = html.escape(sentence)
+            ending = str(error)
+        show_state(self._state, "Stopped." if background.was_stopped else ending)
         self._button.disabled = True
+
+    def _draw(self, at_once: bool) -> None:
+        if not at_once and time.monotonic() < self._drawn + REDRAW_SECONDS:
+            return
+        self._drawn = time.monotonic()
+        path = self._kind.path(self._cluster.namespace)
+        answer = self._cluster.api.request("GET", path, self._query, accept=TABLE)
+        text = printing.table(answer) if answer.get("rows") else "No resources found."
+        self._table.value = f'<pre style="{TEXT_STYLE}; overflow-x: auto">{html.escape(text)}</pre>'
+
+    def _is_settled(self, seen: waiting.Objects) -> bool:
+        """Whether all are ready, and, of pods, no Deployment is about to make or end one."""
+        if not seen or not all(map(_is_ready, seen.values())):
+            return False
+        return self._kind.kind != "Pod" or self._is_rolled_out()
+
+    def _is_rolled_out(self) -> bool:
+        """Whether every Deployment has been seen by its controller, and those of these pods are rolled out."""
+        sets = self._cluster.objects("replicasets", self._selector)
+        owners = {owner["name"] for each in sets for owner in each["metadata"].get("ownerReferences") or []}
+        deployments = self._cluster.objects("deployments")
+        return all(
+            waiting.is_rolled_out(each) if each["metadata"]["name"] in owners else waiting.is_observed(each)
+            for each in deployments
+        )
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return mimebundle(self._widget, "A live table of what the cluster shows; run the cell to see it.")

@@ -5,6 +5,7 @@ Colours: Okabe and Ito's palette.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 
@@ -27,11 +28,10 @@ OTHERS = (
 
 
 def looks(names: list[str], version_of: dict[str, str]) -> dict[str, Look]:
-    """The look of each name; the pods of a version look like it while each version has one."""
+    """The look of each name. A pod looks like its version; what has no known version gets a look of its own."""
+    spare = itertools.cycle(OTHERS)
     found: dict[str, Look] = {}
-    spare = iter(OTHERS * (1 + len(names) // len(OTHERS)))
     for name in names:
-        version = name if name in KNOWN else version_of.get(name, "")
-        look = KNOWN.get(version)
-        found[name] = look if look and look not in found.values() else next(spare)
+        version = version_of.get(name, name)
+        found[name] = KNOWN.get(version) or next(spare)
     return found

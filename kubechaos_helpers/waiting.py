@@ -63,7 +63,13 @@ def is_rolled_out(deployment: Object) -> bool:
     """Whether all pods are of the newest template and available, and the old ones are gone from the count."""
     status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 0)
     counts = {status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")}
-    return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and counts == {wanted}
+    return is_observed(deployment) and counts == {wanted}
+
+
+def is_observed(deployment: Object) -> bool:
+    """Whether its controller has seen the newest version of a Deployment."""
+    seen = (deployment.get("status") or {}).get("observedGeneration", 0)
+    return bool(seen >= deployment["metadata"]["generation"])
 
 
 # --- why something is late

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 TEXT_STYLE = "color: var(--jp-ui-font-color1)"
+JOIN_SECONDS = 10.0
 
 
 def mimebundle(widget: Any, text: str) -> dict[str, Any]:
@@ -16,37 +18,86 @@ def mimebundle(widget: Any, text: str) -> dict[str, Any]:
     return {**view, "text/plain": text}
 
 
-class Background:
-    """Work on one thread beside the kernel. It ends at ``stop``, after its time, or when the same is started again."""
+def show_state(widget: Any, sentence: str) -> None:
+    """Put a sentence into an HTML widget, if it is a new one. Screen readers say it."""
+    text = f'<span role="status" style="{TEXT_STYLE}">{html.escape(sentence)}</span>'
+    if widget.value != text:
+        widget.value = text
 
-    _alive: ClassVar[dict[str, Background]] = {}
+
+class Background:
+    """Work on one thread beside the kernel: until it is done, ``stop``, its time, or until the same begins again.
+
+    Only the newest of a name works: it asks the one before it to end, and begins when that has ended.
+    """
+
+    _newest: ClassVar[dict[str, Background]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, name: str, work: Callable[[Background], None], seconds: float) -> None:
-        previous = Background._alive.get(name)
-        if previous:
-            previous.stop()
-        Background._alive[name] = self
-        self._stopped = threading.Event()
-        self._deadline = time.monotonic() + seconds
-        self._thread = threading.Thread(target=work, args=(self,), name=f"kubechaos {name}", daemon=True)
+        self._name, self._work, self._seconds = name, work, seconds
+        self._is_stopped = False
+        self._woken = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._run, name=f"kubechaos {name}", daemon=True)
+        with Background._lock:
+            self._previous = Background._newest.get(name)
+            Background._newest[name] = self
 
     def start(self) -> None:
+        """Begin. Returns at once, also while the one before is still ending."""
+        if self._previous:
+            self._previous.ask_to_stop()
         self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            if self._previous:
+                self._previous.join()
+                self._previous = None
+            self._deadline = time.monotonic() + self._seconds
+            self._work(self)
+        finally:
+            with Background._lock:
+                if Background._newest.get(self._name) is self:
+                    del Background._newest[self._name]
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether it is the work itself that asks."""
+        return threading.current_thread() is self._thread
 
     @property
     def is_over(self) -> bool:
-        return self._stopped.is_set() or time.monotonic() >= self._deadline
+        return self._is_stopped or time.monotonic() >= self._deadline or self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     @property
     def was_stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._is_stopped
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
-        self._stopped.wait(min(seconds, max(0.0, self._deadline - time.monotonic())))
+        """Wait, but not beyond the end or a ``wake``."""
+        self._woken.wait(max(0.0, min(seconds, self._deadline - time.monotonic())))
+        self._woken.clear()
 
-    def stop(self, seconds: float = 5.0) -> None:
-        """Ask the work to end and wait for it."""
-        self._stopped.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(seconds)
+    def wake(self) -> None:
+        """End a pause."""
+        self._woken.set()
+
+    def ask_to_stop(self) -> None:
+        """Have the work end soon. For callbacks: nobody waits."""
+        self._is_stopped = True
+        self._woken.set()
+
+    def join(self) -> None:
+        if self._thread.ident is not None and not self.is_own_thread:
+            self._thread.join(JOIN_SECONDS)
+
+    def stop(self) -> None:
+        """Have the work end, and wait for that."""
+        self.ask_to_stop()
+        self.join()

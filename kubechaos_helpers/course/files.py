@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from kubechaos_helpers.errors import CourseError
@@ -41,14 +43,20 @@ def shipped(name: str) -> Path:
 
 def mine(name: str, first: str = "") -> Path:
     """The learner's own copy, made from the shipped ``first`` (or the same name) when it is not there yet."""
-    own = my_folder() / name
-    if not own.exists():
-        own.parent.mkdir(parents=True, exist_ok=True)
-        source = shipped(first or name)
-        if source.is_dir():
-            shutil.copytree(source, own, ignore=shutil.ignore_patterns(*NEVER_COPIED))
-        else:
-            shutil.copyfile(source, own)
+    own, source = my_folder() / name, shipped(first or name)
+    if source.is_dir():
+        return _make(own, lambda copy: shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*NEVER_COPIED)))
+    return _make(own, lambda copy: shutil.copyfile(source, copy))
+
+
+def _make(own: Path, make: Callable[[Path], object]) -> Path:
+    """A file or folder of the learner's: made whole or not at all, and only when there is none."""
+    if own.exists():
+        return own
+    own.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=own.parent) as folder:
+        make(Path(folder) / own.name)
+        (Path(folder) / own.name).rename(own)
     return own
 
 
@@ -62,14 +70,13 @@ def open_copies() -> Path:
 
 def copy_without_outputs(notebook: Path) -> Path:
     """The learner's copy of a notebook. One that is there stays as it is."""
-    own = my_folder() / notebook.name
-    if own.exists():
-        return own
-    content = json.loads(notebook.read_text())
-    for cell in content["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    content["metadata"].pop("widgets", None)
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return own
+
+    def write(copy: Path) -> None:
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        for cell in content["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
+        content["metadata"].pop("widgets", None)
+        copy.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    return _make(my_folder() / notebook.name, write)
