@@ -163,7 +163,9 @@ def order(sequence: Sequence[Hashable], error_rate: float = ERROR_RATE) -> Order
     often as chance has it. Either is wrong with ``error_rate`` at most.
     """
     pods = len(set(sequence))
-    if pods < 2:
+    if not pods:
+        return Order(UNDECIDED, "Nobody answered, so there was no order to see.")
+    if pods == 1:
         return Order(UNDECIDED, "One pod answered everything, so there was no order to see.")
     middle = len(sequence) // 2
     next_one = _cycle(sequence[: middle + 1])

@@ -138,13 +138,14 @@ class Visits:
 
     def reading(self) -> str:
         """What happened, in a sentence or two."""
-        failures = ", ".join(f"{count} times {kind}" for kind, count in self.errors.items())
+        failures = ", ".join(f"{times(count)} {kind}" for kind, count in self.errors.items())
         if not self.all:
             return "There were no visits."
+        visits = "visit was" if len(self) == 1 else "visits were"
         if not self.answered:
             return f"Nobody answered: {len(self)} {plural(len(self), 'visit')}, {failures}."
         text = (
-            f"{len(self.answered)} of {len(self)} {plural(len(self), 'visit')} were answered, over {self.connections}"
+            f"{len(self.answered)} of {len(self)} {visits} answered, over {self.connections}"
             f" {plural(self.connections, 'connection')}, by {len(self.pods)} {plural(len(self.pods), 'pod')}."
         )
         text += f" Errors: {failures}." if failures else ""
@@ -241,7 +242,7 @@ class Split:
         gap = abs(100 * (share.interval.share - prediction))
         return f" Predicted for {share.name}: {percent(prediction)}, {gap:.1f} points off and {where} the interval."
 
-    def show(self, prediction: float | None = None, name: str = "") -> object:
+    def show(self, prediction: float | Prediction | None = None, name: str = "") -> object:
         """The split as a chart, with its table and its reading. See kubechaos_helpers.chart."""
         from kubechaos_helpers import chart
 
@@ -257,3 +258,7 @@ def percent(share: float) -> str:
 
 def plural(number: int, word: str) -> str:
     return word if number == 1 else f"{word}s"
+
+
+def times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

@@ -252,6 +252,7 @@ def test_the_verdicts_say_their_evidence():
         f"At random: 4 pods, and one followed itself {repeats} of 999 times;"
         " in turns it would be 0, at random about 250."
     )
+    assert order([]).sentence == "Nobody answered, so there was no order to see."
     assert order(["a"] * 9).sentence == "One pod answered everything, so there was no order to see."
 
 

@@ -100,14 +100,14 @@ def test_errors_are_counted_and_are_no_answers():
     assert visits.errors == {"no answer": 2, "timeout": 1}
     assert (len(visits), len(visits.answered), visits.connections, visits.pods) == (4, 1, 1, ["web-a"])
     assert visits.reading() == (
-        "1 of 4 visits were answered, over 1 connection, by 1 pod. Errors: 2 times no answer, 1 times timeout."
+        "1 of 4 visits were answered, over 1 connection, by 1 pod. Errors: 2 times no answer, once timeout."
     )
 
 
 def test_without_answers_there_is_a_sentence_and_no_share():
     nobody = Visits([visit(0, error="no answer")])
     assert nobody.by("pod").shares == {}
-    assert nobody.by("pod").reading() == nobody.reading() == "Nobody answered: 1 visit, 1 times no answer."
+    assert nobody.by("pod").reading() == nobody.reading() == "Nobody answered: 1 visit, once no answer."
     assert Visits([]).reading() == "There were no visits."
     assert nobody.by("version").matches("custom", 0.5).verdict == "too few"
     assert nobody.order().verdict == Visits([]).order().verdict == "undecided"
