@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pocket_cluster.api.client import ApiError
+from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.objects import Object
-from pocket_cluster.controllers.replica_set import in_growing_batches
+from pocket_cluster.api.resources import Resource
+from pocket_cluster.controllers.controller import Informers
+from pocket_cluster.controllers.replica_set import ReplicaSetController, in_growing_batches
 from pocket_cluster.controllers.replica_set_decisions import (
     BURST,
     Failure,
@@ -145,3 +147,45 @@ def test_creations_double_until_one_fails() -> None:
 
     assert asyncio.run(in_growing_batches(50, create)) is refusal
     assert (made, most_at_once) == (7, 4)  # 1 + 2 + 4, the third batch failed
+
+
+class RefusingClient(Client):
+    """An API server that creates no pods and takes every status."""
+
+    def __init__(self, refusal: ApiError) -> None:
+        self.refusal = refusal
+        self.statuses: list[Object] = []
+
+    async def create(self, resource: Resource, obj: Object, namespace: str | None = None) -> Object:
+        raise self.refusal
+
+    async def update(self, resource: Resource, obj: Object, subresource: str | None = None) -> Object:
+        self.statuses.append(obj["status"])
+        return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(1 + len(self.statuses))}}
+
+
+def reconcile(client: Client) -> None:
+    async def story() -> None:
+        controller = ReplicaSetController(client, Informers(client))
+        replica_set = make_replica_set(5)
+        replica_set["metadata"]["resourceVersion"] = "1"
+        controller.replica_sets.items["default/web-abc"] = replica_set
+        await controller.reconcile("default/web-abc")
+
+    asyncio.run(story())
+
+
+def test_a_refused_pod_is_told_in_the_status_and_tried_again() -> None:
+    refusal = ApiError({"code": 403, "reason": "Forbidden", "message": 'pods "web-abc-" is forbidden: quota'})
+    client = RefusingClient(refusal)
+    with pytest.raises(ApiError):  # which puts the key back into the queue
+        reconcile(client)
+    [condition] = client.statuses[0]["conditions"]
+    assert (condition["reason"], condition["message"]) == ("FailedCreate", refusal.message)
+
+
+def test_in_a_namespace_that_goes_there_is_nothing_to_do() -> None:
+    cause = {"reason": "NamespaceTerminating", "field": "metadata.namespace", "message": "it goes"}
+    client = RefusingClient(ApiError({"code": 403, "message": "no", "details": {"causes": [cause]}}))
+    reconcile(client)
+    assert "conditions" not in client.statuses[0]
