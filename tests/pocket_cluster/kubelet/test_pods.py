@@ -79,6 +79,12 @@ class Cluster:
             time.sleep(0.05)
         return time.monotonic() - began
 
+    def wait_files_gone(self, pod: dict[str, Any]) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (self.home.pods_dir / pod["metadata"]["uid"]).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def delete(self, name: str, grace: int | None = None) -> None:
         self.do(lambda client: client.delete(PODS, name, "default", grace_period=grace))
 
@@ -153,7 +159,7 @@ def test_a_pod_answers_at_its_address_with_its_name_and_ends_when_asked(cluster:
     assert cluster.log("web") == "serving\n"
     cluster.delete("web")
     assert cluster.wait_gone("web") < 1
-    assert not (cluster.home.pods_dir / pod["metadata"]["uid"] / "containers").exists()
+    cluster.wait_files_gone(pod)
 
 
 def test_a_pod_that_never_becomes_ready_says_why(cluster: Cluster) -> None:
@@ -286,10 +292,7 @@ def test_a_pod_can_be_forced_away(cluster: Cluster) -> None:
     pod = cluster.wait("forced", pod_is_ready)
     cluster.delete("forced", grace=0)
     cluster.wait_gone("forced")
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while (cluster.home.pods_dir / pod["metadata"]["uid"]).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    cluster.wait_files_gone(pod)
 
 
 def test_pods_outlive_the_kubelet_and_are_restarted_after_the_runtime(cluster: Cluster) -> None:
