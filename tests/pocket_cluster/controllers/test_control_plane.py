@@ -225,7 +225,8 @@ def test_a_replica_set_of_that_name_that_is_anothers_is_a_collision(in_cluster: 
         await plane.create(DEPLOYMENTS, deployment(0))
         [original] = await plane.until(lambda: plane.items(REPLICA_SETS), "there is a ReplicaSet")
         await plane.client.delete(DEPLOYMENTS, "web", "default", propagation="Orphan")
-        await plane.until(lambda: not controller_of(plane.items(REPLICA_SETS)[0]), "it is an orphan")
+        await plane.until(lambda: not plane.items(DEPLOYMENTS), "its Deployment is gone")
+        assert controller_of(await plane.client.get(REPLICA_SETS, name(original), "default")) is None
         other = {"metadata": {"labels": {"app": "web", "pod-template-hash": "x"}}}
         foreign = {**original["spec"], "selector": {"matchLabels": {"pod-template-hash": "x"}}}
         foreign["template"] = {**foreign["template"], "metadata": other["metadata"]}
