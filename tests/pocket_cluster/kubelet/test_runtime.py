@@ -129,19 +129,23 @@ def test_what_a_program_leaves_behind_ends_with_it(runtime: Runtime) -> None:
 
 
 def test_a_signal_reaches_only_a_program_that_handles_it_as_a_containers_first_process(runtime: Runtime) -> None:
-    deaf = runtime.start(["sh", "-c", "sleep 4321"])
-    handled = (
-        "import signal, sys; signal.signal(15, lambda *_: sys.exit(9)); print('ready', flush=True); signal.pause()"
-    )
-    log = runtime.home.logs_dir / "handled.log"
-    obedient = runtime.start(python(handled), log)
-    wait_until(lambda: bool(logs.last_lines(log, 1)), "it does not start")
+    handled = "import signal, sys; signal.signal(15, lambda *_: sys.exit(9)); print('up', flush=True); signal.pause()"
+    deaf = start_and_hear(runtime, ["sh", "-c", "echo up; sleep 4321"])
+    obedient = start_and_hear(runtime, python(handled))
     assert runtime.ask("signal", id=deaf, signal=15)["delivered"] is False
     assert runtime.ask("signal", id=obedient, signal=15)["delivered"] is True
     assert runtime.exit_of(obedient)["exit_code"] == 9
     runtime.ask("kill", id=deaf)
     ended = runtime.exit_of(deaf)
     assert (ended["exit_code"], ended["signal"]) == (137, signal.SIGKILL)
+
+
+def start_and_hear(runtime: Runtime, argv: list[str]) -> str:
+    """Start a program and wait for its first line."""
+    log = runtime.home.logs_dir / f"{time.monotonic_ns()}.log"
+    name = runtime.start(argv, log)
+    wait_until(lambda: bool(logs.last_lines(log, 1)), "it does not start")
+    return name
 
 
 def test_another_kubelet_finds_what_runs_and_what_ended_until_it_is_forgotten(runtime: Runtime) -> None:
@@ -204,7 +208,9 @@ def _runs(pid: int) -> bool:
 
 
 def test_asked_to_stop_it_ends_all_containers_even_deaf_ones(runtime: Runtime) -> None:
-    runtime.start(python("import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(4321)"))
+    start_and_hear(
+        runtime, python("import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(4321)")
+    )
     pids = [each["pid"] for each in runtime.ask("list")["containers"]]
     runtime.stop()
     try:
