@@ -58,7 +58,7 @@ def apply(api: Api, kind: Kind, namespace: str, obj: Object) -> str:
 
     What the last apply said and this one no longer says is removed; what others set stays. Raises Refused.
     """
-    wanted = _annotated(kind, namespace, obj)
+    wanted = annotated(kind, namespace, obj)
     options = {"fieldManager": "kubectl-client-side-apply", "fieldValidation": "Strict"}
     place = wanted["metadata"].get("namespace", "")
     path = kind.path(place, wanted["metadata"]["name"])
@@ -91,7 +91,7 @@ def _clearer(api: Api, path: str, options: Mapping[str, str], wanted: Object) ->
     return None
 
 
-def _annotated(kind: Kind, namespace: str, obj: Object) -> Object:
+def annotated(kind: Kind, namespace: str, obj: Object) -> Object:
     """The object with its namespace, and with the annotation that says what was applied."""
     metadata = {**obj["metadata"], "annotations": dict(obj["metadata"].get("annotations") or {})}
     metadata["annotations"].pop(LAST_APPLIED, None)

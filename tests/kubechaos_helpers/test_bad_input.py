@@ -33,12 +33,15 @@ PROBE = """\
 """
 
 UNREADABLE = [
-    ("apiVersion: apps/v1\nkind: Deployment\nspec: [\n", "not valid YAML in line 4"),
+    ("apiVersion: apps/v1\nkind: Deployment\nspec: [\n", "There is a mistake in the YAML in line 4 of this text"),
     ("just: some\nother: thing\n", "is not a Kubernetes object: it has no apiVersion and no kind"),
     ("- a\n- b\n", "is not a Kubernetes object"),
-    ("# only a comment\n\n", "is empty: there is nothing to apply"),
-    ("apiVersion: v1\nkind: Service\n", "has no name: add `metadata: name:`"),
-    ("apiVersion: v1\nkind: Servise\nmetadata:\n  name: x\n", 'The cluster knows no kind "Servise"'),
+    ("# only a comment\n\n", "There is nothing in this text to apply: it is empty."),
+    ("apiVersion: v1\nkind: Service\n", "has no name: give it `metadata:`"),
+    (
+        "apiVersion: v1\nkind: Servise\nmetadata:\n  name: x\n",
+        'The cluster knows no kind "Servise" in version "v1", see line 2 of this text. There is Service in v1.',
+    ),
 ]
 
 
@@ -57,23 +60,44 @@ def test_a_manifest_that_is_missing_is_named_with_those_that_are_there(cluster: 
 
 
 REFUSED = [
-    ("replicas: 1", "replicas: -1", "must be greater than or equal to 0"),
-    ("replicas: 1", 'replicas: "three"', "cannot unmarshal string"),
-    ("replicas: 1", "replica: 1", 'unknown field "spec.replica"'),
-    ("containerPort: 3000", "containerPort: 300000", "must be between 1 and 65535"),
+    ("replicas: 1", "replicas: -1", 9, "must be greater than or equal to 0. Write a whole number from 0 up."),
+    ("replicas: 1", 'replicas: "three"', 9, "of type int32. Write a whole number there, such as 3, without quotes."),
+    ("replicas: 1", "replica: 1", 9, 'unknown field "spec.replica". Check the spelling and the indentation'),
+    ("containerPort: 3000", "containerPort: 300000", 24, "must be between 1 and 65535, inclusive. Correct it"),
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "sentence"), REFUSED)
-def test_a_refused_deployment_does_not_stop_the_service(
-    cluster: Cluster, old: str, new: str, sentence: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("old", "new", "line", "sentence"), REFUSED)
+def test_a_refused_deployment_does_not_stop_the_others(
+    cluster: Cluster, old: str, new: str, line: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(CourseError) as refusal:
-        cluster.apply(dual().replace(old, new))
+        cluster.apply(dual().replace(old, new, 1))
+    assert str(refusal.value).startswith(f"Deployment kubechaos-original was refused, see line {line} of this text: ")
     assert sentence in str(refusal.value)
-    assert "Deployment kubechaos-original was refused" in str(refusal.value)
-    assert "service/kubechaos-svc created" in capsys.readouterr().out
-    assert cluster.objects("deployments") == []
+    assert capsys.readouterr().out == (
+        "$ kubectl apply -f -\ndeployment.apps/kubechaos-custom created\nservice/kubechaos-svc created\n"
+    )
+
+
+@pytest.mark.parametrize(("old", "new", "line", "sentence"), REFUSED)
+def test_a_refused_change_is_explained_as_well_and_changes_nothing(
+    lesson: Cluster, old: str, new: str, line: int, sentence: str
+) -> None:
+    before = lesson.read("deployment", "kubechaos-original")["spec"]
+    with pytest.raises(CourseError) as refusal:
+        lesson.apply(dual().replace(old, new, 1))
+    assert sentence in str(refusal.value)
+    assert f"see line {line} of this text" in str(refusal.value)
+    assert lesson.read("deployment", "kubechaos-original")["spec"] == before
+
+
+def test_what_stands_before_a_document_that_cannot_be_read_is_applied(cluster: Cluster) -> None:
+    with pytest.raises(CourseError) as refusal:
+        cluster.apply(dual().replace("kind: Service", "kind: [Service"))
+    assert "There is a mistake in the YAML in line 54 of this text" in str(refusal.value)
+    assert str(refusal.value).endswith("What stands before it has been dealt with, what follows has not.")
+    assert len(cluster.objects("deployments")) == 2
 
 
 def test_a_selector_that_does_not_match_its_template_says_what_to_change(cluster: Cluster) -> None:
@@ -119,7 +143,9 @@ def test_a_pod_that_never_becomes_ready_is_explained_by_its_probe(cluster: Clust
     cluster.apply(start(**{"        ports:\n": PROBE}))
     with pytest.raises(CourseError) as refusal:
         cluster.wait_until_ready("kubechaos", timeout=3)
-    assert "is not ready: its readiness probe fails" in str(refusal.value)
+    assert "runs, but is not ready: Readiness probe failed: HTTP probe failed with statuscode: 404." in str(
+        refusal.value
+    )
 
 
 def test_a_pod_that_ignores_sigterm_is_ended_after_its_grace_period(cluster: Cluster, tmp_path: Path) -> None:
@@ -147,7 +173,12 @@ def test_what_does_not_exist_is_named_with_what_does(lesson: Cluster) -> None:
         (lambda: lesson.delete("deployment", "nosuch"), "there are: kubechaos-custom, kubechaos-original"),
         (lambda: lesson.wait_until_ready("nosuch"), "there are: kubechaos-custom, kubechaos-original"),
         (lambda: lesson.url("nosuch"), "there are: kubechaos-svc, kubernetes"),
-        (lambda: lesson.scale("nosuch", 2), "was not scaled"),
+        (lambda: lesson.scale("nosuch", 2), "There is no Deployment nosuch in namespace default; there are: kube"),
+        (lambda: lesson.scale("kubechaos-custom", -1), "cannot keep -1 pods. Give a whole number from 0 up."),
+        (lambda: lesson.scale("kubechaos-custom", "three"), "cannot keep 'three' pods."),  # type: ignore[arg-type]
+        (lambda: lesson.get("pods", "nosuch"), "There is no Pod nosuch in namespace default; there are: kubechaos-cus"),
+        (lambda: lesson.logs("nosuch"), "There is no Pod nosuch in namespace default"),
+        (lambda: lesson.get("pods", output="yaml"), 'get prints tables: output is "" or "wide"'),
         (lambda: lesson.get("nosuchkind"), 'no resource type "nosuchkind"'),
     ):
         with pytest.raises(CourseError) as refusal:

@@ -1,0 +1,74 @@
+import pytest
+
+from kubechaos_helpers.yaml_documents import NotYaml, documents, line_of
+
+DEPLOYMENT = """\
+# a comment
+kind: Deployment
+spec:
+  template:
+    spec:
+      containers:
+      - name: a
+        ports:
+        - containerPort: 1
+      - {name: b, image: c}
+---
+kind: Service
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("kind", 2),
+        ("spec.template.spec.containers[0].ports[0].containerPort", 9),
+        ("spec.template.spec.containers[1].image", 10),
+        ("spec.template.spec.containers.ports", 8),  # as decoding errors write it
+        ("spec.template.metadata.labels", 4),  # missing: what surrounds it
+        ("spec.selector", 3),
+        ("metadata", None),
+    ],
+)
+def test_a_field_is_found_by_its_path_or_by_what_surrounds_it(path: str, line: int | None) -> None:
+    first = next(documents(DEPLOYMENT))
+    assert line_of(first.lines, path) == line
+
+
+def test_lines_count_from_the_beginning_of_the_file() -> None:
+    assert [document.lines["kind"] for document in documents(DEPLOYMENT)] == [2, 12]
+
+
+def test_empty_documents_are_passed_over() -> None:
+    assert [document.content for document in documents("---\n# nothing\n---\na: 1\n---\n")] == [{"a": 1}]
+
+
+def test_values_are_those_of_json() -> None:
+    assert next(documents("2026-01-02: 2026-01-02\n7: yes\nyes: ~\n")).content == {
+        "2026-01-02": "2026-01-02",
+        "7": True,
+        "true": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("a: [\nb: c: 1\n", 2, "expected"),
+        ("a:\n\tb: 1\n", 2, "cannot start any token"),
+        ("a: 1\nb: 2\na: 3\n", 3, 'the key "a" stands there a second time'),
+        ("a:\n  {{ value }}: 1\n", 2, "unhashable key"),
+        ("a: !!set {b}\n", None, "no values of the type set"),
+    ],
+)
+def test_what_is_not_yaml_is_said_with_its_line(text: str, line: int | None, problem: str) -> None:
+    with pytest.raises(NotYaml, match=problem) as caught:
+        list(documents(text))
+    assert caught.value.line == line
+
+
+def test_what_stands_before_a_mistake_can_be_read() -> None:
+    found = documents("a: 1\n---\nb: [\n---\nc: 1\n")
+    assert next(found).content == {"a": 1}
+    with pytest.raises(NotYaml):
+        next(found)
