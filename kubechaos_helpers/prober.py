@@ -15,6 +15,7 @@ import contextlib
 import errno
 import itertools
 import json
+import os
 import signal
 import socket
 import ssl
@@ -190,9 +191,9 @@ class Probe:
         name = self._job.host if self._context else None
         try:
             async with asyncio.timeout(self._job.timeout):
-                address = self._address or await self._resolve()
+                sock = await open_socket(self._address or await self._resolve(), self._job.port)
                 await asyncio.get_running_loop().create_connection(
-                    lambda: connection, address, self._job.port, ssl=self._context, server_hostname=name
+                    lambda: connection, sock=sock, ssl=self._context, server_hostname=name
                 )
         except TimeoutError:
             raise ProbeError(TIMEOUT) from None
@@ -205,6 +206,36 @@ class Probe:
         found.sort(key=lambda each: each[0] != socket.AF_INET)
         self._address = str(found[0][4][0])
         return self._address
+
+
+async def open_socket(host: str, port: int) -> socket.socket:
+    """A connected socket; OSError when that is not to be had."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setblocking(False)
+    try:
+        # On one machine a connection stands by the time that one asks again: that saves waiting for the loop.
+        if not _is_connected(sock, (host, port)) and not _is_connected(sock, (host, port)):
+            await _finish_connecting(sock, (host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_connected(sock: socket.socket, address: tuple[str, int]) -> bool:
+    """Begin to connect, or ask how it stands; OSError as soon as it has failed: asking again would be a second try."""
+    outcome = sock.connect_ex(address)
+    if outcome not in (0, errno.EISCONN, errno.EINPROGRESS, errno.EALREADY):
+        raise OSError(outcome, os.strerror(outcome))
+    return outcome in (0, errno.EISCONN)
+
+
+async def _finish_connecting(sock: socket.socket, address: tuple[str, int]) -> None:
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except OSError as error:
+        if error.errno != errno.EISCONN:
+            raise
 
 
 def _request(job: Job) -> bytes:

@@ -1,10 +1,13 @@
 """The prober tells what happened to every request, and hides nothing."""
 
+import asyncio
+import errno
 import itertools
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +18,9 @@ import pytest
 import kubechaos_helpers
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.probe_job import Job
+from kubechaos_helpers.prober import open_socket
 from kubechaos_helpers.running_probe import RunningProbe, job_for, probe_url
+from pocket_cluster import certificates
 
 
 def outcome(visit):
@@ -103,6 +108,28 @@ def test_a_refused_connection_is_no_answer():
     assert visits.reading() == "Nobody answered: 6 visits, 6 times no answer."
 
 
+def test_a_refused_connection_is_tried_once(monkeypatch):
+    tries = []
+
+    class Counted(socket.socket):
+        def connect_ex(self, address):
+            tries.append(super().connect_ex(address))
+            return tries[-1]
+
+        def connect(self, address):
+            tries.append("again")
+            return super().connect(address)
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(socket, "socket", Counted)
+        with pytest.raises(ConnectionRefusedError):
+            asyncio.run(open_socket(*nobody.getsockname()))
+    assert tries[-1] == errno.ECONNREFUSED
+    assert tries.count(errno.ECONNREFUSED) == 1
+    assert set(tries) <= {errno.EINPROGRESS, errno.ECONNREFUSED}
+
+
 def test_an_unknown_name_is_told():
     visits = probe_url("http://nobody.invalid/", requests=1)
     assert visits.errors == {"name not found": 1}
@@ -138,6 +165,24 @@ def test_visitors_whom_a_slow_server_keeps_waiting_do_not_wait_for_each_other(we
         visits = probe_url(server.url, visitors=10, requests=1)
     assert visits.errors == {}
     assert max(visit.start + visit.seconds for visit in visits) < 1.5
+
+
+def test_https_needs_a_known_authority_and_carries_a_token(web, tmp_path):
+    certificates.ensure(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+
+    def serve(connection, number, requests):
+        with context.wrap_socket(connection, server_side=True) as secured:
+            web.says(web.ANSWER)(secured, number, requests)
+
+    with web.server(serve) as server:
+        url, headers = server.url.replace("http", "https", 1), {"Authorization": "Bearer secret"}
+        assert probe_url(url, requests=1).errors == {"certificate not trusted": 1}
+        visits = probe_url(url, requests=2, ca_file=str(tmp_path / "ca.crt"), headers=headers)
+    assert visits.errors == {}
+    assert [visit.connection for visit in visits] == [1, 1]
+    assert all(b"Authorization: Bearer secret\r\n" in request for request in server.requests)
 
 
 # --- the program
