@@ -10,6 +10,7 @@ from collections import OrderedDict
 import aiohttp
 
 from pocket_cluster.api.client import ApiError, Client
+from pocket_cluster.api.event_correlation import Correlator
 from pocket_cluster.api.objects import Object, name, namespace, now, resource_version, uid
 from pocket_cluster.api.resources import EVENTS, Resource
 
@@ -19,25 +20,31 @@ REMEMBERED = 1024
 
 
 class EventRecorder:
-    """Writes Events; the same event again raises the count of the first instead of adding one."""
+    """Writes Events; the same event again raises the count of the first, and many similar ones share one."""
 
     def __init__(self, client: Client, component: str, host: str = "") -> None:
         self._client = client
         self._source = {"component": component} | ({"host": host} if host else {})
         self._known: OrderedDict[tuple[str, ...], Object] = OrderedDict()
+        self._correlator = Correlator()
 
     async def event(
         self, resource: Resource, obj: Object, kind: str, reason: str, message: str, field_path: str = ""
     ) -> None:
         """Tell that something happened to ``obj``; ``kind`` is Normal or Warning. Trouble is logged, never raised."""
-        involved = _reference(resource, obj, field_path)
-        known = self._known.get((uid(obj), field_path, kind, reason, message))
+        told = self._correlator.correlate(uid(obj), (kind, reason), message)
+        if told is None:
+            return
+        involved, place = _reference(resource, obj, field_path), (*told.key, field_path)
+        known = self._known.get(place)
         try:
-            event = await (self._repeat(known) if known else self._first(involved, kind, reason, message))
+            event = await (
+                self._repeat(known, told.message) if known else self._first(involved, kind, reason, told.message)
+            )
         except (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             logger.info("event %s of %s was not recorded: %s", reason, name(obj), error)
             return
-        self._remember((uid(obj), field_path, kind, reason, message), event)
+        self._remember(place, event)
 
     async def _first(self, involved: Object, kind: str, reason: str, message: str) -> Object:
         moment = now()
@@ -57,15 +64,15 @@ class EventRecorder:
         }
         return await self._client.create(EVENTS, event, where)
 
-    async def _repeat(self, known: Object) -> Object:
-        change = {"count": known["count"] + 1, "lastTimestamp": now()}
+    async def _repeat(self, known: Object, message: str) -> Object:
+        change = {"count": known["count"] + 1, "lastTimestamp": now(), "message": message}
         try:
             return await self._client.patch(EVENTS, name(known), change, namespace(known))
         except ApiError as error:
             if error.code != 404:
                 raise
             involved = known["involvedObject"]
-            return await self._first(involved, known["type"], known["reason"], known["message"])
+            return await self._first(involved, known["type"], known["reason"], message)
 
     def _remember(self, key: tuple[str, ...], event: Object) -> None:
         self._known[key] = event

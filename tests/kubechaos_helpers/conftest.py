@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from kubechaos_helpers import Cluster, connect
+from kubechaos_helpers.api import Refused
 from kubechaos_helpers.course import page
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -36,7 +38,8 @@ def cluster(embedded: Cluster, capsys: pytest.CaptureFixture[str]) -> Cluster:
             embedded.delete("service", service["metadata"]["name"])
     for pod in embedded.objects("pods"):
         path = embedded.api.kind("pods").path("default", pod["metadata"]["name"])
-        embedded.api.request("DELETE", path, body={"gracePeriodSeconds": 0})
+        with contextlib.suppress(Refused):  # it has gone by itself
+            embedded.api.request("DELETE", path, body={"gracePeriodSeconds": 0})
     embedded.wait_until_gone("pods")
     capsys.readouterr()
     return embedded

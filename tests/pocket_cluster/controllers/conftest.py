@@ -13,7 +13,7 @@ import pytest
 from pocket_cluster import apiserver, certificates, controllers, scheduler
 from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.informer import Informer
-from pocket_cluster.api.objects import Object, annotations_of, is_being_deleted, name, namespace, now
+from pocket_cluster.api.objects import Object, annotations_of, is_being_deleted, name, namespace, now, uid
 from pocket_cluster.api.resources import NODES, PODS, Resource
 from pocket_cluster.home import Home
 
@@ -33,6 +33,12 @@ class ControlPlane:
 
     def items(self, resource: Resource, where: str = "default") -> list[Object]:
         return list(self._informers[resource].by_namespace(where))
+
+    def all_ever(self, resource: Resource) -> set[str]:
+        """A set that the UIDs of the resource's objects are added to as they appear."""
+        seen: set[str] = set()
+        self._informers[resource].add_handler(lambda _, obj, __: seen.add(uid(obj)))
+        return seen
 
     async def create(self, resource: Resource, obj: Object) -> Object:
         return self._seen(resource, await self.client.create(resource, obj))

@@ -1,0 +1,192 @@
+"""Live widgets without a browser: their values are set, and what the cluster does is waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kubechaos_helpers import Cluster, CourseError
+from kubechaos_helpers.course import page
+from kubechaos_helpers.sliders import ReplicaSliders
+from kubechaos_helpers.widgets import Background
+
+LESSON = "manifests/02-two-deployments-one-service"
+DEADLINE_SECONDS = 30.0
+CUSTOM = "kubechaos-custom"
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {DEADLINE_SECONDS:.0f} s: {what}")
+        time.sleep(0.02)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kubechaos ")]
+
+
+@pytest.fixture
+def sliders(lesson: Cluster) -> Iterator[ReplicaSliders]:
+    found = lesson.replica_sliders("kubechaos-original", CUSTOM, service="kubechaos-svc")
+    yield found
+    found.stop()
+    assert threads() == []
+
+
+def replicas(cluster: Cluster, name: str = CUSTOM) -> int:
+    return int(cluster.read("deployment", name)["spec"]["replicas"])
+
+
+# --- sliders
+
+
+def test_moving_a_slider_scales_the_deployment(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    sliders[CUSTOM].value = 3
+    lesson.wait_until_served_by("kubechaos-svc", 4)
+    eventually(lambda: f"{CUSTOM}: 3 ready" in sliders.text, "the sliders say that three are ready")
+
+
+def test_the_chart_shows_the_split_with_its_words_while_traffic_flows(sliders: ReplicaSliders) -> None:
+    eventually(lambda: '<img alt="Of ' in sliders.text and "custom got" in sliders.text, "a chart")
+
+
+def test_only_the_value_wanted_last_reaches_the_cluster(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    for value in (2, 5, 1, 4, 0, 2):
+        sliders[CUSTOM].value = value
+    sliders.stop()
+    assert replicas(lesson) == 2
+
+
+def test_sliders_follow_what_somebody_else_sets_even_beyond_their_range(
+    lesson: Cluster, sliders: ReplicaSliders
+) -> None:
+    lesson.set_replicas(CUSTOM, 8)
+    eventually(lambda: sliders[CUSTOM].value == 8, "the slider stands at 8")
+    eventually(lambda: f"{CUSTOM}: 8 ready" in sliders.text, "eight are ready")
+    assert replicas(lesson) == 8
+
+
+def test_a_number_field_beside_each_slider_does_the_same(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    number = sliders._widget.children[1].children[1]
+    assert number.description == "replicas"
+    number.value = 2
+    assert sliders[CUSTOM].value == 2
+    eventually(lambda: replicas(lesson) == 2, "the Deployment has two replicas")
+
+
+def test_the_stop_button_returns_at_once_and_a_moved_slider_goes_on(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    began = time.monotonic()
+    sliders._button.click()
+    assert time.monotonic() - began < 0.1
+    eventually(lambda: "Stopped. Move a slider to go on." in sliders.text, "the sliders say that they have stopped")
+    assert sliders._button.disabled
+    sliders[CUSTOM].value = 2
+    eventually(lambda: replicas(lesson) == 2, "the Deployment has two replicas")
+    assert not sliders._button.disabled
+
+
+def test_running_the_cell_again_ends_the_sliders_before(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    again = lesson.replica_sliders("kubechaos-original", CUSTOM, service="kubechaos-svc")
+    eventually(lambda: "Stopped." in sliders.text, "the first sliders have stopped")
+    again.stop()
+
+
+def test_sliders_end_by_themselves(lesson: Cluster) -> None:
+    short = lesson.replica_sliders(CUSTOM, service="kubechaos-svc", seconds=1)
+    eventually(lambda: "Ended after 1 s. Move a slider to go on." in short.text, "the sliders have ended")
+    eventually(lambda: threads() == [], "no thread is left")
+
+
+def test_a_deployment_that_is_gone_is_named(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    lesson.delete("deployment", CUSTOM)
+    eventually(lambda: f"Deployment {CUSTOM} is gone. Apply the manifest again" in sliders.text, "the sliders say so")
+
+
+def test_sliders_need_deployments_that_exist(lesson: Cluster, sliders: ReplicaSliders) -> None:
+    with pytest.raises(CourseError, match="There is no Deployment nosuch"):
+        lesson.replica_sliders("nosuch", service="kubechaos-svc")
+    with pytest.raises(CourseError, match="There is no slider for 'nosuch'; there are: kubechaos-original, kube"):
+        sliders["nosuch"]
+
+
+def test_a_kept_notebook_has_the_same_text_each_time(sliders: ReplicaSliders) -> None:
+    bundle = sliders._repr_mimebundle_()
+    assert bundle["text/plain"] == (
+        "Replica sliders for kubechaos-original, kubechaos-custom; run the cell to see them."
+    )
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+# --- the live table
+
+
+def test_a_watch_shows_the_pods_until_all_of_both_deployments_are_ready(cluster: Cluster) -> None:
+    cluster.apply(page.shipped(f"{LESSON}/dual.yaml"))
+    table = cluster.watch("pods", selector="app=kubechaos")
+    eventually(lambda: "All 2 are ready." in table.text, "the watch has ended")
+    assert table.text.count("1/1     Running") == 2
+    eventually(lambda: threads() == [], "no thread is left")
+
+
+def test_a_watch_sees_a_pod_go_through_its_states(lesson: Cluster) -> None:
+    lesson.apply(page.shipped(f"{LESSON}/dual.yaml").read_text().replace("local/kubechaos:v2", "local/nosuch:v9"))
+    table = lesson.watch("pods", selector="version=custom", seconds=30)
+    eventually(lambda: "Err" in table.text or "ImagePullBackOff" in table.text, "the table shows the image's trouble")
+    assert "Watching." in table.text
+    table.stop()
+    assert "Stopped." in table.text
+    assert threads() == []
+
+
+def test_a_watch_ends_at_its_deadline(cluster: Cluster) -> None:
+    table = cluster.watch("pods", selector="app=nosuch", seconds=1)
+    eventually(lambda: "Ended after 1 s." in table.text, "the watch has ended")
+    assert "No resources found." in table.text
+
+
+def test_running_a_watch_again_ends_the_one_before(cluster: Cluster) -> None:
+    first = cluster.watch("pods", selector="app=nosuch")
+    second = cluster.watch("pods", selector="app=nosuch")
+    eventually(lambda: "Stopped." in first.text, "the first has stopped")
+    second._button.click()
+    eventually(lambda: "Stopped." in second.text and second._button.disabled, "the second has stopped")
+    eventually(lambda: threads() == [], "no thread is left")
+
+
+# --- what they share
+
+
+def test_only_the_newest_of_a_name_works_and_it_begins_when_the_one_before_has_ended() -> None:
+    seen: list[str] = []
+
+    def work(name: str) -> Callable[[Background], None]:
+        def run(background: Background) -> None:
+            seen.append(f"{name} begins")
+            while not background.is_over:
+                background.pause(10)
+            seen.append(f"{name} ends")
+
+        return run
+
+    first, second = (Background("test", work(name), 60) for name in ("first", "second"))
+    first.start()
+    eventually(lambda: seen == ["first begins"], "the first works")
+    second.start()
+    eventually(lambda: len(seen) == 3, "the second works")
+    second.stop()
+    assert seen == ["first begins", "first ends", "second begins", "second ends"]
+    assert first.was_stopped
+    assert second.is_over
+
+
+def test_work_is_over_when_its_time_is() -> None:
+    background = Background("test", lambda background: background.pause(60), 0.05)
+    background.start()
+    background.join()
+    assert background.is_over
+    assert not background.was_stopped
