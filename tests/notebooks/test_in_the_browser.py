@@ -88,21 +88,19 @@ def page(jupyter: str, browser: Browser) -> Iterator[Page]:
 
 
 def _run_down_to_sliders(page: Page) -> None:
-    """Run cell after cell as a learner does: Shift+Enter, look, go on."""
+    """Run cell after cell as a learner does: Shift+Enter, wait for the cell's number, go on."""
     page.locator(".jp-Notebook .jp-Cell").first.click()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+Home")
     sliders = page.locator(".jp-CodeCell", has_text=SLIDERS)
-    for _ in range(120):
-        if sliders.locator(".jp-OutputArea-output .widget-slider").count():
-            return
+    while not sliders.locator(".jp-OutputArea-output .widget-slider").count():
+        active = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+        is_code = "jp-CodeCell" in (active.get_attribute("class") or "")
+        prompt = page.locator(f"[data-windowed-list-index='{active.get_attribute('data-windowed-list-index')}']")
         page.keyboard.press("Shift+Enter")
-        page.wait_for_function(
-            "() => !document.querySelector('.jp-Notebook .jp-InputPrompt')"
-            " || ![...document.querySelectorAll('.jp-InputPrompt')].some(each => each.textContent.includes('[*]'))",
-            timeout=CELL_MILLISECONDS,
-        )
-    raise AssertionError("the sliders did not appear")
+        if is_code:
+            finished = prompt.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]"))
+            finished.wait_for(state="attached", timeout=CELL_MILLISECONDS)
 
 
 def _picture(page: Page, name: str) -> None:
