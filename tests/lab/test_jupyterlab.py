@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +67,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
             )
         )
         stack.callback(process.send_signal, signal.SIGTERM)
-        yield Jupyter(*read_address(process), folder, home / "kubeconfig")
+        printed, server, token = read_address(process)
+        wait_until_it_listens(int(server.rpartition(":")[2]))
+        yield Jupyter(printed, server, token, folder, home / "kubeconfig")
 
 
 def read_address(process: "subprocess.Popen[str]") -> tuple[str, str, str]:
@@ -78,6 +81,18 @@ def read_address(process: "subprocess.Popen[str]") -> tuple[str, str, str]:
         if found := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", line):
             return printed, found[1], found[2]
     raise AssertionError(printed)
+
+
+def wait_until_it_listens(port: int) -> None:
+    """Jupyter prints its address a moment before it listens there."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_it_opens_on_the_copy_of_the_first_notebook(jupyter: Jupyter) -> None:

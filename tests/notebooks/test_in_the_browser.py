@@ -130,7 +130,7 @@ def test_the_sliders_move_by_keyboard_and_the_chart_follows(page: Page) -> None:
         arg=cell.element_handle(),
         timeout=40_000,
     )
-    assert cell.get_by_text("kubechaos-custom: 3 ready").count()
+    cell.get_by_text("kubechaos-custom: 3 ready").first.wait_for(timeout=20_000)
     chart.scroll_into_view_if_needed()
     _picture(page, "sliders-after")
 
