@@ -7,11 +7,13 @@ import errno
 import logging
 import time
 
+import aiohttp
+
 from pocket_cluster.addresses import AddressRange
-from pocket_cluster.api.client import Client
+from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.events import EventRecorder
 from pocket_cluster.api.informer import Informer
-from pocket_cluster.api.objects import Object, uid
+from pocket_cluster.api.objects import Object, annotations_of, name, namespace, uid
 from pocket_cluster.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, SERVICES, Resource
 from pocket_cluster.kube_proxy.choose import MODES, RANDOM, Address, Memory, choose
 from pocket_cluster.kube_proxy.relay import Visitor
@@ -20,6 +22,7 @@ from pocket_cluster.kube_proxy.services import Front, fronts, other_protocols
 logger = logging.getLogger("pocket_cluster.kube-proxy")
 
 SETTINGS = "kube-system/kube-proxy"
+MODE_IN_USE = "kube-proxy/mode-in-use"
 RETRY_SECONDS = 1.0
 BACKLOG = 4096
 
@@ -31,7 +34,7 @@ class Proxy:
     """
 
     def __init__(self, client: Client, addresses: AddressRange, node: str, mode: str) -> None:
-        self._addresses, self._node = addresses, node
+        self._client, self._addresses, self._node = client, addresses, node
         self._first_mode = mode
         self._mode = MODES.get(mode, RANDOM)
         self._recorder = EventRecorder(client, "kube-proxy", node)
@@ -87,6 +90,16 @@ class Proxy:
         elif mode != self._mode:
             self._mode = mode
             logger.info("pods are now chosen in mode %s", mode)
+        if settings and annotations_of(settings).get(MODE_IN_USE) != self._mode:
+            await self._acknowledge(settings)
+
+    async def _acknowledge(self, settings: Object) -> None:
+        """Say on the ConfigMap which mode is in use, so that whoever changed it can wait for that."""
+        change = {"metadata": {"annotations": {MODE_IN_USE: self._mode}}}
+        try:
+            await self._client.patch(CONFIG_MAPS, name(settings), change, namespace(settings))
+        except (ApiError, aiohttp.ClientError) as error:
+            logger.info("the mode in use could not be noted: %s", error)
 
     async def _listen(self, address: Address) -> None:
         loop = asyncio.get_running_loop()

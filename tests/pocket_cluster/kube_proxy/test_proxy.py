@@ -40,6 +40,12 @@ class Api:
         self.events.append(obj)
         return obj
 
+    async def patch(self, resource, name, change, namespace):
+        assert resource is CONFIG_MAPS
+        known = self.objects[resource.plural][name]
+        self.put(resource, name, namespace, metadata=change["metadata"], data=known["data"])
+        return self.objects[resource.plural][name]
+
     def put(self, resource, name, namespace="default", **fields) -> None:
         self._version += 1
         metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(self._version)}
@@ -75,6 +81,9 @@ class Api:
 
     def mode(self, mode: str) -> None:
         self.put(CONFIG_MAPS, "kube-proxy", "kube-system", data={"mode": mode})
+
+    def mode_in_use(self) -> str | None:
+        return self.objects["configmaps"]["kube-proxy"]["metadata"].get("annotations", {}).get("kube-proxy/mode-in-use")
 
 
 # Where a machine has one address only, pods differ by port; elsewhere both ways are tested.
@@ -207,15 +216,15 @@ def test_the_mode_follows_the_config_map(run, addresses, free_port):
             await until_served(address)
             at_random = [await served_by(address) for _ in range(60)]
             api.mode("ipvs")
+            await until(lambda: api.mode_in_use() == "round-robin")
             in_turns = [await served_by(address) for _ in range(60)]
-            while any(a == b for a, b in itertools.pairwise(in_turns)):
-                in_turns = [await served_by(address) for _ in range(60)]
             api.mode("nonsense")
             await until(lambda: api.events)
-            return at_random, api.events[0]
+            return at_random, in_turns, api.events[0]
 
-    at_random, event = run(scenario())
+    at_random, in_turns, event = run(scenario())
     assert any(a == b for a, b in itertools.pairwise(at_random))
+    assert not any(a == b for a, b in itertools.pairwise(in_turns))
     assert event["type"] == "Warning"
     assert event["involvedObject"]["name"] == "kube-proxy"
     assert event["message"].startswith("The mode 'nonsense' is not known; round-robin stays. Known are random, ")
