@@ -53,7 +53,7 @@ class Trouble(Exception):
 def start(options: list[str]) -> int:
     """Open JupyterLab on the first notebook. Does not return: this process becomes Jupyter's."""
     install("course")
-    first = answer_of("-c", "from kubechaos_helpers.course.files import open_copies; print(open_copies())")
+    first = answer_of("-c", "from kubechaos_helpers.files import open_copies; print(open_copies())")
     kubeconfig = answer_of("-m", "pocket_cluster", "kubeconfig")
     # Only terminals are led to the embedded cluster: kernels keep the learner's own KUBECONFIG.
     shell = ["env", f"KUBECONFIG={kubeconfig}", os.environ.get("SHELL", "/bin/sh")]

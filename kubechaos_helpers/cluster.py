@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubechaos_helpers import address, applying, printing, waiting
 from kubechaos_helpers.api import ANYTHING, TABLE, Api, Kind, Refused
-from kubechaos_helpers.course.files import mine, shipped
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.files import mine, shipped
 from kubechaos_helpers.manifests import Entry, short
 from kubechaos_helpers.running_probe import RunningProbe, job_for
 from kubechaos_helpers.visits import Visits
@@ -19,24 +20,45 @@ if TYPE_CHECKING:
     from kubechaos_helpers.sliders import ReplicaSliders
 
 Object = dict[str, Any]
-# Builds an image from a folder and returns its digest; None where the cluster has its own way.
-Builder = Callable[[Path, str], str]
+COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom"}
+# What the embedded kube-proxy follows, and where it says what it does.
+PROXY_SETTINGS = "/api/v1/namespaces/kube-system/configmaps"
+MODE_IN_USE = "kube-proxy/mode-in-use"
+MODES = ("random", "round-robin")
 DELETE_SECONDS = 60.0
+PROXY_SECONDS = 10.0
 POD_VERSION = "version"
 BACKGROUND = {"propagationPolicy": "Background"}
+
+
+class Images(Protocol):
+    """The images of a cluster that builds them where the notebook runs."""
+
+    def build(self, folder: Path, name: str) -> str:
+        """Build an image and return its digest; CourseError when that cannot be done."""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an image of that name."""
 
 
 class Cluster:
     """One namespace of one cluster. ``connect()`` makes it.
 
-    ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster.
+    ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster. ``images`` are None where
+    images are built in another way; only ``is_own`` clusters have their kube-proxy switched.
     """
 
     def __init__(
-        self, api: Api, namespace: str, name: str, builder: Builder | None = None, options: Sequence[str] = ()
+        self,
+        api: Api,
+        namespace: str,
+        name: str,
+        images: Images | None = None,
+        options: Sequence[str] = (),
+        is_own: bool = False,
     ) -> None:
-        self.api, self.namespace, self.name = api, namespace, name
-        self._builder = builder
+        self.api, self.namespace, self.name, self.is_own = api, namespace, name, is_own
+        self._images = images
         self._options = [*options, *(["-n", namespace] if namespace != "default" else [])]
 
     def __repr__(self) -> str:
@@ -171,15 +193,50 @@ class Cluster:
 
     def build_image(self, context: str | Path, name: str) -> None:
         """Build an image. ``original`` and ``custom`` are the course's own contexts, ``custom`` the learner's copy."""
-        if self._builder is None:
+        if self._images is None:
             raise CourseError(
                 f"{self.name} does not build images here. Build {name} where the cluster finds it, for instance with:"
                 f" minikube image build -t {name} -f Containerfile {context}"
             )
         folder = _context(context)
         printing.command("pocket-cluster", "build", short(folder), name)
-        self._builder(folder, name)
+        self._images.build(folder, name)
         print(f"Built {name}.")
+
+    def build_missing_images(self) -> None:
+        """Build those of the course's images that are missing. One that a learner built stays as it is."""
+        for name, context in COURSE_IMAGES.items():
+            if self._images is not None and name not in self._images:
+                self._images.build(_context(context), name)
+
+    def balance(self, mode: str) -> None:
+        """Have the embedded kube-proxy choose pods in another way, ``random`` or ``round-robin``, and wait for that."""
+        if not self.is_own:
+            raise CourseError(
+                f"The kube-proxy of {self.name} is not this course's to switch: it serves others too. The cells that"
+                " compare both ways run on the embedded cluster, where KUBECHAOS_CLUSTER is not set."
+            )
+        if mode not in MODES:
+            raise CourseError(f"There is no mode {mode!r}. Choose one of: {', '.join(MODES)}.")
+        patch = json.dumps({"data": {"mode": mode}})
+        self.show_command("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p", f"'{patch}'")
+        self.balance_quietly(mode)
+        print(f"kube-proxy chooses in mode {mode} now.")
+
+    def balance_quietly(self, mode: str) -> None:
+        """The same without a word."""
+        change = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy"}, "data": {"mode": mode}}
+        if self.api.find(f"{PROXY_SETTINGS}/kube-proxy") is None:
+            self.api.request("POST", PROXY_SETTINGS, body=change)
+        else:
+            self.api.request("PATCH", f"{PROXY_SETTINGS}/kube-proxy", None, change, "application/merge-patch+json")
+
+        def in_use(seen: waiting.Objects) -> bool:
+            annotations = seen["kube-proxy"]["metadata"].get("annotations") or {}
+            return annotations.get(MODE_IN_USE) == mode
+
+        if not waiting.until(self.api, self.api.kind("configmaps"), "kube-system", "", in_use, PROXY_SECONDS):
+            raise CourseError("kube-proxy did not take the new mode. See what it says: pocket-cluster logs kube-proxy")
 
     # --- waiting
 

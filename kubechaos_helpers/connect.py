@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections import deque
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubechaos_helpers.api import Api
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.errors import CourseError
 
+if TYPE_CHECKING:
+    from pocket_cluster.home import Home
+
 POCKET, KUBECONFIG, IN_CLUSTER, CONTEXT = "pocket", "kubeconfig", "in-cluster", "context:"
 # Where the course works on a cluster that is not its own, unless the context names a namespace.
 OWN_NAMESPACE = "kubechaos"
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_newest: deque[Cluster] = deque(maxlen=1)
 
 
 class _Target(NamedTuple):
@@ -35,15 +40,40 @@ def connect(name: str = "", namespace: str = "") -> Cluster:
     """
     wanted = name or os.environ.get("KUBECHAOS_CLUSTER") or POCKET
     cluster = _embedded(namespace or "default") if wanted == POCKET else _named(wanted, namespace)
+    _newest.append(cluster)
     version = cluster.api.request("GET", "/version")["gitVersion"]
     print(f"Connected to {cluster.name} (Kubernetes {version}), namespace {cluster.namespace}.")
     return cluster
 
 
+def connected() -> Cluster:
+    """The cluster that this kernel connected to last, so that checks look where the learner works."""
+    return _newest[-1] if _newest else connect()
+
+
+class _Images:
+    """The embedded cluster's images."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def build(self, folder: Path, name: str) -> str:
+        from pocket_cluster.kubelet.images import ImageError, build_image
+
+        try:
+            return build_image(self._home, folder, name)
+        except ImageError as error:
+            raise CourseError(str(error)) from None
+
+    def __contains__(self, name: str) -> bool:
+        from pocket_cluster.kubelet.images import find_image
+
+        return find_image(self._home.images_dir, name) is not None
+
+
 def _embedded(namespace: str) -> Cluster:
     from pocket_cluster import lifecycle
     from pocket_cluster.home import Home
-    from pocket_cluster.kubelet.images import ImageError, build_image
 
     home = Home.default()
     try:
@@ -51,15 +81,9 @@ def _embedded(namespace: str) -> Cluster:
     except (lifecycle.ClusterError, lifecycle.HomeError) as error:
         raise CourseError(str(error)) from None
 
-    def build(context: Path, name: str) -> str:
-        try:
-            return build_image(home, context, name)
-        except ImageError as error:
-            raise CourseError(str(error)) from None
-
     config: Any = importlib.import_module("kubernetes.config")
     client = config.new_client_from_config(str(home.kubeconfig))
-    return Cluster(Api(client), namespace, "the pocket cluster", build)
+    return Cluster(Api(client), namespace, "the pocket cluster", _Images(home), is_own=True)
 
 
 def _named(wanted: str, namespace: str) -> Cluster:

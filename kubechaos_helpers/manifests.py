@@ -52,6 +52,11 @@ def load(source: Path | str) -> list[Object]:
     return [entry.obj for entry in manifest.entries]
 
 
+def identity(obj: Object) -> tuple[str, str]:
+    """(kind, name) of an object."""
+    return obj["kind"], obj["metadata"]["name"]
+
+
 def read(source: Path | str) -> Manifest:
     """As far as it can be read, which is what ``kubectl apply`` acts on. CourseError for a missing or empty file."""
     is_text = isinstance(source, str) and "\n" in source

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubechaos_helpers.course.files import course_root
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.files import course_root
 from kubechaos_helpers.visits import Visit, Visits
 
 SUFFIX = ".json.gz"

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from kubechaos_helpers import manifests
 from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
-from kubechaos_helpers.api import Refused
 from kubechaos_helpers.cluster import Cluster
-from kubechaos_helpers.course.files import copy_without_outputs, mine, my_folder, shipped
+from kubechaos_helpers.course import pages
+from kubechaos_helpers.course.lesson import end
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.files import copy_without_answers, mine, my_folder, shipped
 from kubechaos_helpers.printing import align
 
-LESSON_SELECTOR = "app=kubechaos"
 
-
-def start(notebook: str) -> None:
-    """Offer the learner's own copy when the shipped notebook, which holds the answers, is open instead."""
-    copy = copy_without_outputs(shipped(f"notebooks/{notebook}"))
+def start(number: str) -> None:
+    """Offer the learner's own copy of a page when the shipped notebook, which holds the answers, is open instead."""
+    copy = copy_without_answers(shipped(f"notebooks/{pages.page(number).notebook}"))
     if Path.cwd().resolve() == shipped("notebooks").resolve():
         print(f"Your own copy of this page, without the answers: {_shown(copy)}. Open that one to learn.")
     else:
@@ -27,56 +26,6 @@ def start(notebook: str) -> None:
 
 def _shown(path: Path) -> str:
     return f"my/{path.relative_to(my_folder())}"
-
-
-def begin(cluster: Cluster, manifest: str) -> None:
-    """Bring the lesson to its beginning from whatever state it is in; other namespaces and Services stay."""
-    wanted = {_identity(obj): obj for obj in manifests.load(shipped(manifest))}
-    for kind, obj in _of_the_lesson(cluster):
-        kept = wanted.get((kind, obj["metadata"]["name"]))
-        if kept is None or (kind == "Deployment" and kept["spec"]["selector"] != obj["spec"]["selector"]):
-            _remove(cluster, kind, obj["metadata"]["name"])
-    cluster.apply_quietly(shipped(manifest))
-    _remove_stray_pods(cluster)
-    deployments = [name for kind, name in wanted if kind == "Deployment"]
-    cluster.wait_quietly(deployments)
-    cluster.wait_until_gone("pods", f"{LESSON_SELECTOR},version")
-    print("The lesson is at its beginning: one Deployment, kubechaos, and one Service, kubechaos-svc.")
-
-
-def _of_the_lesson(cluster: Cluster) -> list[tuple[str, manifests.Object]]:
-    """The Deployments that have the lesson's label, and the Services that select it."""
-    services = (each for each in cluster.objects("services") if _selects_lesson(each))
-    deployments = cluster.objects("deployments", LESSON_SELECTOR)
-    return [*(("Deployment", each) for each in deployments), *(("Service", each) for each in services)]
-
-
-def _selects_lesson(service: manifests.Object) -> bool:
-    return (service["spec"].get("selector") or {}).get("app") == "kubechaos"
-
-
-def _remove(cluster: Cluster, kind: str, name: str, now: bool = False) -> None:
-    body: dict[str, object] = {"propagationPolicy": "Background"} | ({"gracePeriodSeconds": 0} if now else {})
-    try:
-        cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=body)
-    except Refused as refusal:
-        if refusal.code != 404:  # somebody else was quicker
-            raise
-
-
-def _remove_stray_pods(cluster: Cluster) -> None:
-    """Pods that nobody owns any more, as label surgery leaves them."""
-    for pod in cluster.objects("pods", LESSON_SELECTOR):
-        if not pod["metadata"].get("ownerReferences"):
-            _remove(cluster, "pod", pod["metadata"]["name"], now=True)
-
-
-def end(cluster: Cluster) -> None:
-    """Remove everything that the lesson made; the learner's files and images stay."""
-    for kind, obj in _of_the_lesson(cluster):
-        _remove(cluster, kind, obj["metadata"]["name"])
-    cluster.wait_until_gone("pods", LESSON_SELECTOR)
-    print("The lesson's Deployments and Services are gone; your files and images are kept.")
 
 
 # --- manifests
@@ -96,17 +45,13 @@ def compare(manifest: Path, with_shipped: str) -> None:
     except CourseError as error:
         print(error)
         return
-    wanted = {_identity(obj): obj for obj in manifests.load(shipped(with_shipped))}
-    found = {_identity(obj): obj for obj in own}
+    wanted = {manifests.identity(obj): obj for obj in manifests.load(shipped(with_shipped))}
+    found = {manifests.identity(obj): obj for obj in own}
     lines = [f"{kind} {name} is missing." for kind, name in wanted if (kind, name) not in found]
     lines += [f"{kind} {name} is not part of the lesson." for kind, name in found if (kind, name) not in wanted]
     for identity in wanted.keys() & found.keys():
         lines += [f"{' '.join(identity)}: {each}" for each in _differences(found[identity], wanted[identity], "")]
     print("\n".join(sorted(lines)) or "Your manifest describes exactly what the lesson needs.")
-
-
-def _identity(obj: manifests.Object) -> tuple[str, str]:
-    return obj["kind"], obj["metadata"]["name"]
 
 
 def _differences(found: object, wanted: object, path: str) -> list[str]:
@@ -174,7 +119,6 @@ def show_reach(cluster: Cluster, service: str) -> None:
 
 
 __all__ = [
-    "begin",
     "compare",
     "complete",
     "end",

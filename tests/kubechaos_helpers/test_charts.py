@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
-from kubechaos_helpers import Visits, predict
+from kubechaos_helpers import Visits
 from kubechaos_helpers.chart import Chart, show_sequence, show_split
+from kubechaos_helpers.course.pages import Question
+from kubechaos_helpers.course.prediction import Prediction
 from kubechaos_helpers.style import KNOWN, OTHERS, looks
 from kubechaos_helpers.visits import Visit
 
@@ -60,7 +62,7 @@ def test_a_predicted_share_is_read_beside_the_measured_one() -> None:
 
 
 def test_a_prediction_in_per_cent_is_drawn_and_one_that_was_not_made_is_said() -> None:
-    question = predict("test-share", "How many per cent?", range(101))
+    question = Prediction(Question("test-share", "How many per cent?", range(101)))
     assert show_split(MANY.by("version"), question, "custom").reading.endswith("No prediction was made.")
     question.commit(50)
     assert "Predicted for custom: 50.0 %, 25.0 points off" in show_split(MANY.by("version"), question, "custom").reading
@@ -77,7 +79,7 @@ def test_a_sequence_says_who_answered_and_how_long_runs_were() -> None:
 
 
 def test_a_prediction_stands_beside_the_sequence() -> None:
-    question = predict("test-order", "In which order?", ["turns", "random"])
+    question = Prediction(Question("test-order", "In which order?", ["turns", "random"]))
     assert show_sequence(MANY, prediction=question).reading.endswith("No prediction was made.")
     question.commit("turns")
     assert show_sequence(MANY, prediction=question).reading.endswith("You predicted: turns.")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from kubechaos_helpers import CourseError, predict
+from kubechaos_helpers import CourseError
 from kubechaos_helpers.address import browser_url, node_port, service_url
 from kubechaos_helpers.course import page
-from kubechaos_helpers.course.files import copy_without_outputs, course_root, mine, open_copies, shipped
+from kubechaos_helpers.course.pages import Question
+from kubechaos_helpers.course.prediction import Prediction
+from kubechaos_helpers.files import YOUR_TURN, copy_without_answers, course_root, mine, open_copies, shipped
 
 LESSON = "manifests/02-two-deployments-one-service"
 CHOICES = ["one", "two"]
@@ -25,19 +28,23 @@ def my(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- predictions
 
 
+def ask(choices: Sequence[str | int], question: str = "How many?") -> Prediction:
+    return Prediction(Question("test", question, choices))
+
+
 def test_a_prediction_is_made_once_and_kept(my: Path) -> None:
-    question = predict("test", "How many?", CHOICES)
+    question = ask(CHOICES)
     assert question.value is None
     assert question.reading() == "No prediction was made."
     question.commit("two")
     question.commit("one")
     assert question.value == "two"
-    assert predict("test", "How many?", CHOICES).reading() == "You predicted: two."
+    assert ask(CHOICES).reading() == "You predicted: two."
     assert json.loads((my / "progress.json").read_text()) == {"predictions": {"test": "two"}}
 
 
 def test_the_button_commits_what_is_chosen_and_locks_it() -> None:
-    question = predict("test", "How many?", CHOICES)
+    question = ask(CHOICES)
     question._button.click()
     assert "Choose an answer first." in question._state.value
     question._choice.value = "one"
@@ -48,30 +55,30 @@ def test_the_button_commits_what_is_chosen_and_locks_it() -> None:
 
 
 def test_a_number_can_be_predicted() -> None:
-    question = predict("test", "How many?", range(1, 7))
+    question = ask(range(1, 7))
     question._choice.value = 3
     question._button.click()
-    assert predict("test", "How many?", range(1, 7)).value == 3
+    assert ask(range(1, 7)).value == 3
 
 
 def test_what_is_no_choice_is_refused_with_the_choices() -> None:
     with pytest.raises(CourseError, match=r"'three' is not among the answers. Choose one of: one, two."):
-        predict("test", "How many?", CHOICES).commit("three")
+        ask(CHOICES).commit("three")
     with pytest.raises(CourseError, match=r"9 is not among the answers. Choose a whole number from 1 to 6."):
-        predict("test", "How many?", range(1, 7)).commit(9)
+        ask(range(1, 7)).commit(9)
 
 
 def test_a_progress_file_that_cannot_be_read_is_kept_under_another_name(my: Path) -> None:
     my.mkdir()
     (my / "progress.json").write_text("{half")
-    predict("test", "How many?", CHOICES).commit("one")
+    ask(CHOICES).commit("one")
     assert (my / "progress.unreadable").read_text() == "{half"
-    assert predict("test", "How many?", CHOICES).value == "one"
+    assert ask(CHOICES).value == "one"
 
 
 def test_every_control_of_a_prediction_has_a_name() -> None:
     for choices in (CHOICES, range(3)):
-        question = predict("test", "Is 1 < 2?", choices)
+        question = ask(choices, "Is 1 < 2?")
         assert question._choice.description == "Your prediction"
         assert question._button.description == "Commit"
         assert "Is 1 &lt; 2?" in question._widget.children[0].value
@@ -97,13 +104,30 @@ def test_an_application_is_copied_as_a_folder_without_leftovers(my: Path) -> Non
 
 
 def test_a_copy_of_a_notebook_has_no_outputs(my: Path, tmp_path: Path) -> None:
-    cell = {"cell_type": "code", "execution_count": 3, "outputs": [{"output_type": "stream"}], "source": ["1"]}
-    text = {"cell_type": "markdown", "source": ["ü"]}
+    cell = {"cell_type": "code", "execution_count": 3, "outputs": [{}], "source": ["1"], "metadata": {}}
+    text = {"cell_type": "markdown", "source": ["ü"], "metadata": {}}
     notebook = tmp_path / "01.ipynb"
     notebook.write_text(json.dumps({"cells": [cell, text], "metadata": {"widgets": {}}}))
-    copy = json.loads(copy_without_outputs(notebook).read_text())
+    copy = json.loads(copy_without_answers(notebook).read_text())
     assert copy["cells"] == [{**cell, "execution_count": None, "outputs": []}, text]
     assert copy["metadata"] == {}
+
+
+def test_a_copy_of_a_notebook_has_a_cell_to_write_in_instead_of_each_solution(my: Path, tmp_path: Path) -> None:
+    def cell(source: str, **metadata: str) -> dict[str, object]:
+        return {"cell_type": "code", "execution_count": 1, "outputs": [], "source": [source], "metadata": metadata}
+
+    cells = [
+        cell("look"),
+        cell("a", exercise="01.x"),
+        cell("b", exercise="01.x"),
+        cell("check"),
+        cell("c", exercise="y"),
+    ]
+    cells[-1]["metadata"] = {"exercise": "01.y", "starter": "begin with this"}
+    (tmp_path / "01.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    copy = json.loads(copy_without_answers(tmp_path / "01.ipynb").read_text())
+    assert [each["source"] for each in copy["cells"]] == [["look"], [YOUR_TURN], ["check"], ["begin with this"]]
 
 
 def test_opening_the_course_gives_the_copy_of_its_first_notebook(my: Path) -> None:
@@ -128,10 +152,10 @@ def test_the_shipped_notebook_points_to_the_learners_copy(
 ) -> None:
     name = "02-two-deployments-one-service.ipynb"
     monkeypatch.chdir(shipped("notebooks"))
-    page.start(name)
+    page.start("02")
     assert f"my/{name}" in capsys.readouterr().out
     monkeypatch.chdir(my)
-    page.start(name)
+    page.start("02")
     assert "This is your own copy" in capsys.readouterr().out
 
 

@@ -41,7 +41,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home, my = Home(folder / "cluster"), folder / "my"
     own = {"POCKET_CLUSTER_HOME": str(home.path), "KUBECHAOS_MY": str(my), "JUPYTER_CONFIG_DIR": str(folder / "config")}
     environment = {**os.environ, **own, "JUPYTER_DATA_DIR": str(folder / "data")}
-    code = "from kubechaos_helpers.course.files import open_copies; print(open_copies())"
+    code = "from kubechaos_helpers.files import open_copies; print(open_copies())"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=60)
     port = _free_port()
     options = ["--no-browser", "--allow-root", f"--port={port}", "--port-retries=0", "--IdentityProvider.token="]
@@ -154,9 +154,11 @@ def _name(control: Locator) -> str:
 
 
 def test_a_committed_prediction_is_locked_and_read_beside_the_chart(page: Page) -> None:
-    cell = page.locator(".jp-CodeCell", has_text='predict("02-three-quarters"')
+    cell = page.locator(".jp-CodeCell", has_text='predict("02.three-quarters"')
     cell.scroll_into_view_if_needed()
-    cell.get_by_label("3", exact=True).check()
+    number = cell.get_by_label("Your prediction")
+    number.fill("3")
+    number.press("Enter")
     cell.get_by_role("button", name="Commit").click()
     cell.get_by_text("You predicted: 3.").wait_for(timeout=10_000)
     assert cell.get_by_role("button", name="Commit").is_disabled()

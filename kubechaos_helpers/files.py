@@ -9,17 +9,19 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from kubechaos_helpers.errors import CourseError
 
+YOUR_TURN = "# Your turn: write here, or work in a terminal."
 NEVER_COPIED = ("__pycache__", ".ipynb_checkpoints")
 
 
 def course_root() -> Path:
     """The folder that holds notebooks, manifests and images: never the working directory."""
-    for folder in (os.environ.get("KUBECHAOS_COURSE"), Path(__file__).parents[2]):
+    for folder in (os.environ.get("KUBECHAOS_COURSE"), Path(__file__).parents[1]):
         if folder and (Path(folder) / "manifests").is_dir():
             return Path(folder)
     raise CourseError(
@@ -61,22 +63,35 @@ def _make(own: Path, make: Callable[[Path], object]) -> Path:
 
 
 def open_copies() -> Path:
-    """Make a copy without outputs of every notebook that has none in ``my/``; the path of the first one."""
+    """Make a copy without answers of every notebook that has none in ``my/``; the path of the first one."""
     notebooks = sorted(shipped("notebooks").glob("*.ipynb"))
-    copies = [copy_without_outputs(notebook) for notebook in notebooks]
+    copies = [copy_without_answers(notebook) for notebook in notebooks]
     mine("images/custom")
     return copies[0]
 
 
-def copy_without_outputs(notebook: Path) -> Path:
-    """The learner's copy of a notebook. One that is there stays as it is."""
+def copy_without_answers(notebook: Path) -> Path:
+    """The learner's copy of a notebook, without outputs and solutions. One that is there stays as it is."""
 
     def write(copy: Path) -> None:
         content = json.loads(notebook.read_text(encoding="utf-8"))
         for cell in content["cells"]:
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
+        content["cells"] = list(_without_solutions(content["cells"]))
         content["metadata"].pop("widgets", None)
         copy.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     return _make(my_folder() / notebook.name, write)
+
+
+def _without_solutions(cells: list[Any]) -> Iterator[Any]:
+    """The cells with one to write in instead of each exercise's solution, however many cells that has."""
+    before = ""
+    for cell in cells:
+        exercise = cell["metadata"].get("exercise", "")
+        if exercise and exercise != before:
+            yield {**cell, "source": [cell["metadata"].get("starter", YOUR_TURN)], "metadata": {}}
+        elif not exercise:
+            yield cell
+        before = exercise

@@ -1,0 +1,123 @@
+"""What belongs to the lesson on a cluster, and bringing it to a manifest's state from any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubechaos_helpers import manifests, waiting
+from kubechaos_helpers.api import Kind, Refused
+from kubechaos_helpers.applying import annotated
+from kubechaos_helpers.cluster import Cluster
+from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.files import shipped
+
+Object = manifests.Object
+APP = "kubechaos"
+KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap")
+SECONDS = 30.0
+AT_ONCE = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+
+
+def bring_to(cluster: Cluster, manifest: str) -> None:
+    """Have exactly the objects of a shipped manifest, ``""`` for none, as they are there, and ready.
+
+    What is not the lesson's stays. CourseError when the Deployments do not become ready.
+    """
+    if cluster.is_own:
+        cluster.balance_quietly("random")
+    wanted = {manifests.identity(obj): obj for obj in manifests.load(shipped(manifest))} if manifest else {}
+    for kind, obj in _of_the_lesson(cluster):
+        if manifests.identity({**obj, "kind": kind}) not in wanted and not obj["metadata"].get("ownerReferences"):
+            _remove(cluster, kind, obj["metadata"]["name"])
+    for obj in wanted.values():
+        _put(cluster, obj)
+    _remove_troubled_pods(cluster)
+    deployments = [obj for (kind, _), obj in wanted.items() if kind == "Deployment"]
+    cluster.wait_quietly([obj["metadata"]["name"] for obj in deployments], SECONDS)
+    _wait_for_pods(cluster, sum(obj["spec"].get("replicas", 1) for obj in deployments))
+
+
+def end(cluster: Cluster) -> None:
+    """Remove everything that the lesson made; the learner's files and images stay."""
+    bring_to(cluster, "")
+    print("The lesson's Deployments and Services are gone; your files and images are kept.")
+
+
+def _of_the_lesson(cluster: Cluster) -> Iterator[tuple[str, Object]]:
+    for kind in KINDS:
+        yield from ((kind, obj) for obj in cluster.objects(kind) if is_of_the_lesson(obj))
+
+
+def is_of_the_lesson(obj: Object) -> bool:
+    """Whether its name, its label, its selector or its template says so."""
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    template = (spec.get("template") or {}).get("metadata") or {}
+    marked = (metadata.get("labels"), spec.get("selector"), template.get("labels"))
+    return metadata["name"].startswith(APP) or any((each or {}).get("app") == APP for each in marked)
+
+
+def _remove(cluster: Cluster, kind: str, name: str) -> None:
+    try:
+        cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=AT_ONCE)
+    except Refused as refusal:
+        if refusal.code != 404:  # somebody else was quicker
+            raise
+
+
+def _put(cluster: Cluster, obj: Object) -> None:
+    """Have the object as the manifest says it: what was set beside that, by a patch for instance, goes."""
+    kind, wanted = cluster.api.kind(obj["kind"]), annotated(cluster.api.kind(obj["kind"]), cluster.namespace, obj)
+    live = cluster.api.find(kind.path(cluster.namespace, obj["metadata"]["name"]))
+    if live is not None and not _replace(cluster, kind, wanted, live):
+        _remove(cluster, obj["kind"], obj["metadata"]["name"])
+        live = None
+    if live is None:
+        cluster.api.request("POST", kind.path(cluster.namespace), {"fieldManager": "kubectl-client-side-apply"}, wanted)
+
+
+def _replace(cluster: Cluster, kind: Kind, wanted: Object, live: Object) -> bool:
+    """Whether the live object could be replaced: a selector, for instance, cannot."""
+    body = {**wanted, "metadata": {**wanted["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+    if kind.kind == "Service":
+        body["spec"] = _with_addresses(wanted["spec"], live["spec"])
+    if kind.kind == "Deployment":  # its controller writes to it all the time
+        del body["metadata"]["resourceVersion"]
+    options = {"fieldManager": "kubectl-client-side-apply"}
+    try:
+        cluster.api.request("PUT", kind.path(cluster.namespace, wanted["metadata"]["name"]), options, body)
+    except Refused as refusal:
+        if refusal.code not in (409, 422):
+            raise
+        return False
+    return True
+
+
+def _with_addresses(wanted: Object, live: Object) -> Object:
+    """A Service's spec with the cluster IP and the node ports that it has."""
+    node_ports = {port["port"]: port.get("nodePort") for port in live.get("ports") or []}
+    ports = [{**port, "nodePort": node_ports.get(port["port"])} for port in wanted["ports"]]
+    kept = [{name: value for name, value in port.items() if value is not None} for port in ports]
+    return {**wanted, "clusterIP": live.get("clusterIP"), "clusterIPs": live.get("clusterIPs"), "ports": kept}
+
+
+def _remove_troubled_pods(cluster: Cluster) -> None:
+    """Pods that are ending, that nobody owns, or that keep failing begin anew, or are gone, at once."""
+    for pod in cluster.objects("pods"):
+        statuses = (pod.get("status") or {}).get("containerStatuses") or []
+        fails = any(each.get("restartCount") or (each.get("state") or {}).get("waiting") for each in statuses)
+        if is_of_the_lesson(pod) and (fails or "deletionTimestamp" in pod["metadata"]):
+            _remove(cluster, "Pod", pod["metadata"]["name"])
+
+
+def _wait_for_pods(cluster: Cluster, number: int) -> None:
+    """Wait until no other pods are left; those that the roll-out ended go at once."""
+
+    def settled(seen: waiting.Objects) -> bool:
+        there = [pod for pod in seen.values() if is_of_the_lesson(pod)]
+        for pod in there:
+            if "deletionTimestamp" in pod["metadata"]:
+                _remove(cluster, "Pod", pod["metadata"]["name"])
+        return len(there) == number
+
+    if not waiting.until(cluster.api, cluster.api.kind("pods"), cluster.namespace, "", settled, SECONDS):
+        raise CourseError(f"There are still other pods than the {number} of this section. See: kubectl get pods")

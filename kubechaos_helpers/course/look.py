@@ -1,0 +1,92 @@
+"""The live cluster as checks and hints see it: one moment, each kind read when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from kubechaos_helpers import waiting
+from kubechaos_helpers.cluster import Cluster
+from kubechaos_helpers.visits import Visits
+
+Object = dict[str, Any]
+REQUESTS = 400
+
+
+class Look:
+    """What is there now. ``answer`` is what the learner gave to the check, if anything."""
+
+    def __init__(self, cluster: Cluster, answer: Any = None, measured: dict[Any, Visits] | None = None) -> None:
+        self.cluster, self.answer = cluster, answer
+        # Measurements are made once for a check: it is the state that must hold, not chance.
+        self.measured: dict[Any, Visits] = {} if measured is None else measured
+
+    def again(self) -> Look:
+        """A later moment."""
+        return Look(self.cluster, self.answer, self.measured)
+
+    @cached_property
+    def deployments(self) -> dict[str, Object]:
+        return self._by_name("deployments")
+
+    @cached_property
+    def pods(self) -> dict[str, Object]:
+        """Pods that are not ending."""
+        return {name: pod for name, pod in self._by_name("pods").items() if "deletionTimestamp" not in pod["metadata"]}
+
+    @cached_property
+    def services(self) -> dict[str, Object]:
+        return self._by_name("services")
+
+    def _by_name(self, kind: str) -> dict[str, Object]:
+        return {each["metadata"]["name"]: each for each in self.cluster.objects(kind)}
+
+    def replicas(self, deployment: str) -> int:
+        """How many pods a Deployment is to keep; 0 without one."""
+        return int(self.deployments[deployment]["spec"]["replicas"]) if deployment in self.deployments else 0
+
+    def is_rolled_out(self, deployment: str) -> bool:
+        """Whether all pods of a Deployment's newest template are ready and no others are left."""
+        return deployment in self.deployments and waiting.is_rolled_out(self.deployments[deployment])
+
+    def why_not_ready(self, deployment: str) -> str:
+        """What its pods show: the first trouble found, with a next step."""
+        return waiting.why_not_ready(self.cluster.api, self.cluster.namespace, self.deployments[deployment])
+
+    def pods_with(self, **labels: str) -> dict[str, Object]:
+        """The pods that have all these labels."""
+        return {name: pod for name, pod in self.pods.items() if labels.items() <= labels_of(pod).items()}
+
+    def behind(self, service: str) -> list[tuple[str, str, bool]]:
+        """(pod, version, ready) of every pod in a Service's EndpointSlices."""
+        return [(pod, version, ready) for _, pod, version, ready in self.cluster.endpoints(service)]
+
+    def ready_behind(self, service: str) -> list[str]:
+        """The versions of the ready pods behind a Service, sorted."""
+        return sorted(version for _, version, ready in self.behind(service) if ready)
+
+    def visits(self, service: str, requests: int = REQUESTS, **options: Any) -> Visits:
+        """What so many requests on connections of their own meet; measured once for a check."""
+        key = (service, requests, *sorted(options.items()))
+        if key not in self.measured:
+            wanted = {"visitors": 1, "requests": requests, "keep_alive": False, **options}
+            self.measured[key] = self.cluster.start_probe(service, **wanted).wait()
+        return self.measured[key]
+
+
+def labels_of(obj: Object) -> dict[str, str]:
+    """An object's labels."""
+    return obj["metadata"].get("labels") or {}
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod says that it is ready."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def container(obj: Object) -> Object:
+    """The first container of a pod or of a Deployment's template."""
+    spec = obj["spec"].get("template", obj)["spec"]
+    found: Object = spec["containers"][0]
+    return found
