@@ -1,4 +1,4 @@
-"""One learner's visit to Binder: starts what Binder starts, uses it, weighs it. Run by .ci/binder, in the course's folder.
+"""One learner's visit to Binder: starts what Binder starts, uses it, weighs it. .ci/binder runs it in the home folder.
 
 It has a process namespace of its own, so every process in /proc belongs to the visit. It fails when something does not
 work, or when JupyterLab, one kernel and the cluster with ten pods hold more memory than Binder guarantees.
@@ -83,7 +83,9 @@ async def until_it_answers(http: aiohttp.ClientSession) -> None:
     while True:
         try:
             async with http.get(f"{SERVER}lab/tree/my/{first_page().name}") as answer:
-                assert answer.status == 200, await answer.text()
+                page = await answer.text()
+                assert answer.status == 200, page
+                assert '"news": {"disabled": true}' in page, "JupyterLab would ask whether news may be shown"
                 return
         except aiohttp.ClientConnectorError:
             await asyncio.sleep(0.1)  # a starting server cannot be waited for in another way

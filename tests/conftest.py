@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,19 @@ def oldest_kubectl() -> str:
         if kubectl_version(program) == OLDEST_KUBECTL:
             return program
     pytest.skip("This machine has no kubectl 1.32.")
+
+
+@pytest.fixture(scope="session")
+def ci_tool() -> Callable[[str], str]:
+    """Gives the path of a program that only the checks use: CI's own (.ci/tools), or the one on the PATH."""
+
+    def find(name: str) -> str:
+        program = shutil.which(name, path=str(CI_TOOLS)) or shutil.which(name)
+        if program is None:
+            pytest.skip(f"This machine has no {name}.")
+        return program
+
+    return find
 
 
 @pytest.fixture(scope="session")
