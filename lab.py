@@ -5,6 +5,10 @@ python3 lab.py          open the course in JupyterLab; the first time, install i
 python3 lab.py test     run all tests; what follows goes to pytest, as in: test -k sliders
 python3 lab.py lint     check the code: ruff, mypy, import-linter
 python3 lab.py clean    remove .venv and what tools left behind; your own work in my/ stays
+python3 lab.py link     print the address that opens the course on mybinder.org; from GitHub's OWNER/REPOSITORY,
+                        which is taken from the git remote "origin", or from what follows, or asked for
+python3 lab.py wheelhouse FOLDER
+                        download into FOLDER what an installation needs, for machines of this kind without a network
 python3 lab.py help     print this
 """
 
@@ -26,11 +30,13 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import tomllib
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import url2pathname
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -61,6 +67,8 @@ def start(options: list[str]) -> int:
         *(str(PYTHON), "-m", "jupyterlab", "--ServerApp.log_level=WARN", f"--ServerApp.root_dir={ROOT}"),
         f"--LabApp.default_url=/lab/tree/{urllib.parse.quote(Path(first).relative_to(ROOT).as_posix())}",
         f"--ServerApp.terminado_settings={ {'shell_command': shell} }",
+        # No question about news before the first page, and nothing asked of the network.
+        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *([] if has_browser() else ["--no-browser"]),
         *options,
@@ -90,6 +98,31 @@ def clean(_: list[str]) -> int:
     return 0
 
 
+def link(options: list[str]) -> int:
+    repository = options[0] if options else repository_of_the_remote() or ask_for_repository()
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise Trouble(f"{repository} is no repository on GitHub. Name it as: python3 lab.py link OWNER/REPOSITORY")
+    first = min((ROOT / "notebooks").glob("*.ipynb")).name
+    print(f"https://mybinder.org/v2/gh/{repository}/HEAD?urlpath=lab/tree/my/{urllib.parse.quote(first)}")
+    return 0
+
+
+def wheelhouse(options: list[str]) -> int:
+    if len(options) != 1:
+        raise Trouble("Name the folder: python3 lab.py wheelhouse FOLDER")
+    folder = Path(options[0]).resolve()
+    if not works(PYTHON, "-m", "pip", "--version"):
+        make_environment()
+    print(f"Downloading into {folder}", flush=True)
+    if run("-m", "pip", "wheel", "--quiet", "--no-input", "--wheel-dir", str(folder), *needs()):
+        raise Trouble("pip could not download all of it. Is this machine online?")
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    kind = answer_of("-c", "import platform as p; print(p.system(), p.machine(), 'and Python', p.python_version()[:4])")
+    print(f"{folder} ({size:.0f} MB) has all for {kind}. For another kind, run the same there, with the same folder.")
+    print(f"Without a network: PIP_NO_INDEX=1 PIP_FIND_LINKS={folder.as_uri()} python3 lab.py")
+    return 0
+
+
 def show_help(_: list[str]) -> int:
     print(__doc__)
     return 0
@@ -100,6 +133,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": test,
     "lint": lint,
     "clean": clean,
+    "link": link,
+    "wheelhouse": wheelhouse,
     "help": show_help,
 }
 
@@ -145,7 +180,7 @@ def works(*command: str | Path) -> bool:
 def make_environment() -> None:
     """A new ``.venv`` with pip in it, by the first way that this Python has."""
     print("Making the environment .venv", flush=True)
-    for find_pip in (pip_of_this_python, pip_of_the_system, pip_of_the_index):
+    for find_pip in (pip_of_this_python, pip_of_the_system, pip_of_a_folder, pip_of_the_index):
         if find_pip() and works(PYTHON, "-m", "pip", "--version"):
             return
     admin = "" if os.geteuid() == 0 else "sudo "
@@ -161,6 +196,13 @@ def pip_of_the_system() -> bool:
     """Debian and Ubuntu without python3-venv: their own pip, if there is one, can fill another environment."""
     bare = works(sys.executable, "-m", "venv", "--clear", "--without-pip", VENV)
     return bare and works(sys.executable, "-m", "pip", "--python", PYTHON, "install", "pip")
+
+
+def pip_of_a_folder() -> bool:
+    """A folder of wheels that pip is set up for, such as ``lab.py wheelhouse`` fills."""
+    folders = [url2pathname(urllib.parse.urlsplit(each).path) for each in pip_setting("find-links", "").split()]
+    wheels = [wheel for folder in folders for wheel in Path(folder).glob("pip-*-py3-none-any.whl")]
+    return any(works(PYTHON, wheel / "pip", "install", "--no-index", wheel) for wheel in wheels)
 
 
 def pip_of_the_index() -> bool:
@@ -226,6 +268,34 @@ def pip_install(*requirements: str) -> None:
         raise Trouble(
             f"pip could not install the course. Is this machine online? All that pip said: {VENV / 'pip.log'}"
         )
+
+
+def needs() -> list[str]:
+    """Every requirement of an installation, that of building included, and pip."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = settings["project"]
+    extra: list[str] = project["optional-dependencies"]["course"]
+    return ["pip", *settings["build-system"]["requires"], *project["dependencies"], *extra]
+
+
+# --- where the course is published
+
+
+def repository_of_the_remote() -> str:
+    """OWNER/REPOSITORY when the git remote ``origin`` is on GitHub, else nothing."""
+    try:
+        command = ["git", "remote", "get-url", "origin"]
+        address = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:  # no git
+        return ""
+    found = re.search(r"(?:@|//)github\.com(?::\d+)?[:/]+([^/]+/[^/]+?)(?:\.git)?/?$", address)
+    return found[1] if found else ""
+
+
+def ask_for_repository() -> str:
+    if not sys.stdin.isatty():
+        raise Trouble("The git remote is not on GitHub. Name the repository: python3 lab.py link OWNER/REPOSITORY")
+    return input("Where is the course on GitHub? OWNER/REPOSITORY: ").strip()
 
 
 # --- running

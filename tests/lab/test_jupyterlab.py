@@ -101,6 +101,18 @@ def test_it_opens_on_the_copy_of_the_first_notebook(jupyter: Jupyter) -> None:
     assert all(not cell.get("outputs") for cell in json.loads(first.read_text())["cells"])
 
 
+def test_nobody_is_asked_about_news_before_the_first_page(jupyter: Jupyter) -> None:
+    page = asyncio.run(get(jupyter, "/lab"))
+    settings = re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert settings
+    assert json.loads(settings[1])["news"] == {"disabled": True}
+
+
+async def get(jupyter: Jupyter, path: str) -> str:
+    async with asyncio.timeout(DEADLINE), session(jupyter) as http, http.get(path) as answer:
+        return await answer.text()
+
+
 def test_terminals_lead_to_the_embedded_cluster(jupyter: Jupyter) -> None:
     said = asyncio.run(say_in_a_terminal(jupyter, 'echo "KUBECONFIG=<$KUBECONFIG>"; command -v pocket-cluster'))
     assert f"KUBECONFIG=<{jupyter.kubeconfig}>" in said

@@ -97,7 +97,7 @@ def test_an_older_python_can_read_the_file_as_far_as_the_sentence() -> None:
 
 def test_help_names_every_command_and_an_unknown_one_gets_the_same() -> None:
     done = run_lab("", "help")
-    for command in ("test", "lint", "clean", "help"):
+    for command in ("test", "lint", "clean", "link", "wheelhouse FOLDER", "help"):
         assert f"python3 lab.py {command}" in done.stdout
     wrong = run_lab("", "tset")
     assert wrong.returncode == 2
@@ -155,6 +155,91 @@ def test_clean_removes_what_was_installed_and_keeps_the_learners_work(lab: Modul
         (course / name).mkdir(parents=True)
     assert lab.main(["clean"]) == 0
     assert {path.name for path in course.iterdir() if path.is_dir()} - {"__pycache__"} == {"my"}
+
+
+# --- on Binder
+
+
+@pytest.fixture
+def published(lab: ModuleType) -> ModuleType:
+    """A course with pages and a git repository."""
+    for name in ("00-start here.ipynb", "01-next.ipynb"):
+        (lab.ROOT / "notebooks").mkdir(exist_ok=True)
+        (lab.ROOT / "notebooks" / name).touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=lab.ROOT, check=True)
+    return lab
+
+
+LINK = "https://mybinder.org/v2/gh/some-one/a.course/HEAD?urlpath=lab/tree/my/00-start%20here.ipynb\n"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/some-one/a.course",
+        "https://github.com/some-one/a.course.git",
+        "https://name:secret@github.com/some-one/a.course/",
+        "git@github.com:some-one/a.course.git",
+        "ssh://git@github.com:22/some-one/a.course.git",
+    ],
+)
+def test_the_link_opens_the_first_page_from_where_git_says_that_the_course_is(
+    published: ModuleType, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "remote", "add", "origin", address], cwd=published.ROOT, check=True)
+    assert published.main(["link"]) == 0
+    assert capsys.readouterr().out == LINK
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/github.com/some-one/course", "/somewhere/github.com"])
+def test_the_link_asks_when_git_does_not_know(
+    published: ModuleType, address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if address:
+        subprocess.run(["git", "remote", "add", "origin", address], cwd=published.ROOT, check=True)
+    assert published.main(["link"]) == 1
+    assert "Name the repository: python3 lab.py link OWNER/REPOSITORY" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: " some-one/a.course ")
+    assert published.main(["link"]) == 0
+    assert capsys.readouterr().out == LINK
+
+
+def test_a_repository_that_is_named_goes_before_git_and_must_be_one(
+    published: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert published.main(["link", "some-one/a.course"]) == 0
+    assert capsys.readouterr().out == LINK
+    assert published.main(["link", "a.course"]) == 1
+    assert "a.course is no repository on GitHub." in capsys.readouterr().err
+
+
+# --- without a network (all of it: .ci/wheelhouse)
+
+
+def test_a_wheelhouse_has_what_everybody_installs_and_what_builds_it() -> None:
+    requirements = {line for line in (LAB.parent / "requirements.txt").read_text().splitlines() if line[0] not in "#-"}
+    needs = set(load(LAB.parent).needs())
+    assert requirements < needs
+    assert {"pip", "setuptools>=77"} < needs
+
+
+def test_a_wheelhouse_wants_a_folder(lab: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab.main(["wheelhouse"]) == 1
+    assert capsys.readouterr().err == "Name the folder: python3 lab.py wheelhouse FOLDER\n"
+
+
+def test_an_environment_without_ensurepip_gets_pip_from_a_folder_of_wheels(
+    lab: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = Path(shutil.copytree(pip_wheels(), tmp_path / "a wheelhouse"))
+    monkeypatch.setattr(lab, "find_spec", lambda name: None)
+    lab.works(sys.executable, "-m", "venv", "--without-pip", lab.VENV)
+    monkeypatch.setattr(lab, "pip_of_the_system", lambda: False)
+    monkeypatch.setattr(lab, "pip_of_the_index", lambda: False)
+    monkeypatch.setenv("PIP_FIND_LINKS", wheels.as_uri())
+    lab.make_environment()
+    assert lab.works(lab.PYTHON, "-m", "pip", "--version")
 
 
 # --- a Python without ensurepip
