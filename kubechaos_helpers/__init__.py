@@ -12,6 +12,7 @@ from kubechaos_helpers.connect import connect
 from kubechaos_helpers.course import page
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.recordings import recording
+from kubechaos_helpers.statistics import requests_needed
 from kubechaos_helpers.visits import Split, Visits
 
-__all__ = ["Cluster", "CourseError", "Split", "Visits", "connect", "page", "recording"]
+__all__ = ["Cluster", "CourseError", "Split", "Visits", "connect", "page", "recording", "requests_needed"]

@@ -112,6 +112,12 @@ class Api:
         finally:
             response.close()
 
+    def core(self) -> Any:
+        """The official client's CoreV1Api, for what goes over WebSockets."""
+        import kubernetes.client
+
+        return kubernetes.client.CoreV1Api(self._client)
+
     def _open(
         self,
         method: str,

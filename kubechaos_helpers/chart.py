@@ -67,7 +67,7 @@ def show_split(split: Split, prediction: float | Prediction | None = None, name:
     """
     said = "" if prediction is None or isinstance(prediction, float) else prediction.reading()
     share = prediction if prediction is None or isinstance(prediction, float) else prediction.share
-    figure, axes = _figure(max(1, len(split.shares)))
+    figure, axes = new_figure(max(1, len(split.shares)))
     draw_split(axes, split)
     if share is not None:
         axes.axvline(100 * share, color="black", linestyle="--", linewidth=1.5, label="predicted")
@@ -104,7 +104,7 @@ def show_sequence(visits: Visits, what: str = "pod", prediction: Prediction | No
     sequence = visits.sequence(what)
     names = sorted(set(sequence))
     shown = sequence[:MOST_IN_STRIP]
-    figure, axes = _figure(max(1, len(names)))
+    figure, axes = new_figure(max(1, len(names)))
     look = looks(names, visits.version_of)
     for place, name in enumerate(names):
         boxes = [(index + 0.5, 1) for index, answered in enumerate(shown) if answered == name]
@@ -150,7 +150,8 @@ def sequence_reading(visits: Visits, what: str = "pod") -> str:
     return f"{len(names)} {what}s answered {len(sequence)} visits {over}; {changes} times another one than before."
 
 
-def _figure(rows: int) -> tuple[Figure, Axes]:
+def new_figure(rows: int) -> tuple[Figure, Axes]:
+    """A figure as wide as a notebook's text, and so many rows high."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, 1.5 + ROW_HEIGHT * rows), layout="constrained")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,7 @@ from kubechaos_helpers.running_probe import RunningProbe, job_for
 from kubechaos_helpers.visits import Visits
 
 if TYPE_CHECKING:
+    from kubechaos_helpers.doors import PortForward
     from kubechaos_helpers.live import LiveTable
     from kubechaos_helpers.sliders import ReplicaSliders
 
@@ -25,6 +27,7 @@ COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom
 PROXY_SETTINGS = "/api/v1/namespaces/kube-system/configmaps"
 MODE_IN_USE = "kube-proxy/mode-in-use"
 MODES = ("random", "round-robin")
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 DELETE_SECONDS = 60.0
 PROXY_SECONDS = 10.0
 POD_VERSION = "version"
@@ -191,6 +194,16 @@ class Cluster:
                 raise self._absent(kind, deployment) from None
             raise
 
+    def restart(self, deployment: str) -> None:
+        """Replace a Deployment's pods, one after the other, without changing what runs in them."""
+        self.show_command("rollout", "restart", f"deployment/{deployment}")
+        kind, now = self.api.kind("deployments"), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.read("deployment", deployment)  # says what there is when there is none
+        change = {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}}
+        path = kind.path(self.namespace, deployment)
+        self.api.request("PATCH", path, None, change, "application/merge-patch+json")
+        print(f"deployment.apps/{deployment} restarted")
+
     def build_image(self, context: str | Path, name: str) -> None:
         """Build an image. ``original`` and ``custom`` are the course's own contexts, ``custom`` the learner's copy."""
         if self._images is None:
@@ -219,7 +232,7 @@ class Cluster:
         if mode not in MODES:
             raise CourseError(f"There is no mode {mode!r}. Choose one of: {', '.join(MODES)}.")
         patch = json.dumps({"data": {"mode": mode}})
-        self.show_command("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p", f"'{patch}'")
+        self.show_command("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p", patch)
         self.balance_quietly(mode)
         print(f"kube-proxy chooses in mode {mode} now.")
 
@@ -307,16 +320,24 @@ class Cluster:
         visitors: int = 1,
         requests: int = 20,
         keep_alive: bool = True,
+        via: str = "",
         **options: float,
     ) -> Visits:
         """Let visitors make requests of a Service (or a URL) and see who answers.
 
+        ``via`` is another way than the node port: from ``inside`` a pod to the cluster IP, or through the
+        ``api-server``; there one visitor opens a connection for each request.
         ``requests`` is for each visitor. ``keep_alive`` keeps each visitor's connection, else every request opens one.
         Further options, in seconds: ``timeout``, ``pause`` between requests, ``duration`` instead of a number; and
         ``rate``, requests a second of each visitor. Interrupting the cell ends the probe and keeps what it saw.
         """
+        from kubechaos_helpers.doors import VIAS
         from kubechaos_helpers.progress import Progress
 
+        if via:
+            if via not in VIAS:
+                raise CourseError(f"There is no way {via!r} to a Service. Choose one of: {', '.join(VIAS)}.")
+            return VIAS[via](self, service, requests)
         wanted = {"visitors": visitors, "requests": requests, "keep_alive": keep_alive, **options}
         progress = Progress(visitors * requests)
         running = self.start_probe(service, progress.update, **wanted)
@@ -324,6 +345,12 @@ class Cluster:
         progress.finish(len(visits))
         visits.version_of = self.versions() | visits.version_of
         return visits
+
+    def port_forward(self, service: str) -> PortForward:
+        """A forward to one of a Service's pods; ``.probe()`` visits through it."""
+        from kubechaos_helpers.doors import PortForward
+
+        return PortForward(self, service)
 
     def replica_sliders(self, *deployments: str, service: str, most: int = 6, seconds: float = 60.0) -> ReplicaSliders:
         """A slider for the pods of each Deployment, and a chart of the split while traffic flows."""

@@ -136,6 +136,17 @@ class Visits:
 
         return chart.show_sequence(self, what, prediction)
 
+    def show_running_share(
+        self, name: str, expected: float | None = None, prediction: Prediction | None = None
+    ) -> object:
+        """The share of a version after each connection: the law of large numbers. See kubechaos_helpers.running_share.
+
+        ``expected`` is the share (0 to 1) that it should come near to, ``prediction`` one in per cent.
+        """
+        from kubechaos_helpers import running_share
+
+        return running_share.show(self, name, expected, prediction)
+
     def reading(self) -> str:
         """What happened, in a sentence or two."""
         failures = ", ".join(f"{times(count)} {kind}" for kind, count in self.errors.items())

@@ -10,6 +10,7 @@ from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.course import pages
 from kubechaos_helpers.course.lesson import end
+from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import copy_without_answers, mine, my_folder, shipped
 from kubechaos_helpers.printing import align
@@ -127,6 +128,7 @@ __all__ = [
     "shipped",
     "show_difference",
     "show_endpoints",
+    "show_pool",
     "show_reach",
     "start",
 ]

@@ -1,0 +1,153 @@
+"""Ways to a Service other than its node port: its cluster IP from inside a pod, the API server, a port-forward.
+
+Each makes its requests one after the other, every one on a connection of its own, and gives Visits as the prober does.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from kubechaos_helpers.api import ANYTHING, Refused
+from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.http_answer import AnswerReader, NotHTTP, recognise_pod
+from kubechaos_helpers.visits import Visit, Visits
+
+if TYPE_CHECKING:
+    from kubechaos_helpers.cluster import Cluster
+
+NO_ANSWER = "no answer"
+SECONDS = 5.0
+# What runs in the pod: for each request a line with when it began, how long it took, the status and what came.
+INSIDE = """
+import json, sys, time, urllib.request
+for _ in range(int(sys.argv[2])):
+    start = time.time()
+    try:
+        request = urllib.request.Request(sys.argv[1], headers={"Accept": "application/json"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status, body = answer.status, answer.read().decode()
+    except Exception:
+        status, body = 0, ""
+    print(json.dumps([start, time.time() - start, status, body]))
+"""
+Row = tuple[float, float, int, str]
+
+
+def visit_from_inside(cluster: Cluster, service: str, requests: int) -> Visits:
+    """Visit the cluster IP from inside a ready pod behind the Service, by ``kubectl exec``."""
+    pod, spec = _ready_pod(cluster, service), cluster.read("service", service)["spec"]
+    url = f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}/"
+    cluster.show_command("exec", pod, "--", "python3", "-c", "PROGRAM", url, str(requests))
+    said = execute(cluster, pod, ["python3", "-c", INSIDE, url, str(requests)])
+    return _visits(cluster, (json.loads(line) for line in said.splitlines()))
+
+
+def visit_through_api_server(cluster: Cluster, service: str, requests: int) -> Visits:
+    """Visit the Service through the API server, which chooses a pod for each request."""
+    port = cluster.read("service", service)["spec"]["ports"][0]["port"]
+    path = f"{cluster.api.kind('services').path(cluster.namespace, f'{service}:{port}', 'proxy')}/"
+    cluster.show_command("get", "--raw", path)
+
+    def visit() -> tuple[int, str]:
+        try:
+            return 200, str(cluster.api.request("GET", path, {"format": "json"}, accept=ANYTHING))
+        except Refused as refusal:
+            return refusal.code, ""
+
+    return _visits(cluster, _timed(visit, requests))
+
+
+VIAS: dict[str, Callable[[Cluster, str, int], Visits]] = {
+    "inside": visit_from_inside,
+    "api-server": visit_through_api_server,
+}
+
+
+def execute(cluster: Cluster, pod: str, command: list[str]) -> str:
+    """What a command prints that runs in a pod; CourseError when it cannot be run."""
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.stream import stream
+
+    core = cluster.api.core()
+    options = {"command": command, "stdout": True, "stderr": True, "stdin": False, "tty": False}
+    try:
+        said = stream(core.connect_get_namespaced_pod_exec, pod, cluster.namespace, _preload_content=False, **options)
+        said.run_forever(timeout=60)
+        return str(said.read_all())
+    except ApiException as error:
+        raise CourseError(
+            f"Nothing could be run in pod {pod}: {error.reason}. See: kubectl describe pod {pod}"
+        ) from None
+
+
+class PortForward:
+    """A forward to a Service: to one of its pods, chosen when it begins, as ``kubectl port-forward service/…`` does."""
+
+    def __init__(self, cluster: Cluster, service: str) -> None:
+        self._cluster, self.pod = cluster, _ready_pod(cluster, service)
+        self._port = int(cluster.read("service", service)["spec"]["ports"][0]["targetPort"])
+        cluster.show_command("port-forward", f"service/{service}", f"8080:{self._port}")
+
+    def probe(self, requests: int = 20) -> Visits:
+        """Requests one after the other, each on a connection of its own."""
+        return _visits(self._cluster, _timed(self._visit, requests))
+
+    def _visit(self) -> tuple[int, str]:
+        """The status and the body of an answer; (0, "") when nobody answers."""
+        from kubernetes.client.exceptions import ApiException
+        from kubernetes.stream import portforward
+
+        ask = self._cluster.api.core().connect_get_namespaced_pod_portforward
+        try:
+            connection = portforward(ask, self.pod, self._cluster.namespace, ports=str(self._port)).socket(self._port)
+        except ApiException:
+            return 0, ""
+        try:
+            connection.settimeout(SECONDS)
+            connection.sendall(b"GET /?format=json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return _read(connection)
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+
+def _read(connection: socket.socket) -> tuple[int, str]:
+    reader = AnswerReader()
+    while data := connection.recv(65536):
+        try:
+            if answer := reader.feed(data):
+                return answer.status, answer.body.decode()
+        except NotHTTP:
+            break
+    return 0, ""
+
+
+def _ready_pod(cluster: Cluster, service: str) -> str:
+    """The pod that kubectl would take: the first ready one by name."""
+    found = sorted(pod for _, pod, _, ready in cluster.endpoints(service) if ready)
+    if not found:
+        raise CourseError(f"No ready pod is behind Service {service}. Look at them: kubectl get pods")
+    return found[0]
+
+
+def _timed(visit: Callable[[], tuple[int, str]], requests: int) -> Iterator[Row]:
+    for _ in range(requests):
+        start = time.time()
+        status, body = visit()
+        yield start, time.time() - start, status, body
+
+
+def _visits(cluster: Cluster, rows: Iterator[Any]) -> Visits:
+    found: list[Visit] = []
+    started = 0.0
+    for number, (start, seconds, status, body) in enumerate(rows):
+        started = started or start
+        pod = recognise_pod({}, body.encode())
+        error = "" if status else NO_ANSWER
+        found.append(Visit(start - started, seconds, 0, number, 1, pod, status, len(body), error))
+    return Visits(found, cluster.versions(), started=started)
