@@ -47,6 +47,9 @@ LEFT_BY_TOOLS = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
 ENVIRONMENT |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 ENVIRONMENT |= {"PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+# JupyterLab's defaults for the course: no question about news before the first page, nothing asked of the network.
+SETTINGS = (str(ROOT / "jupyter-settings"), os.environ.get("JUPYTER_CONFIG_PATH", ""))
+ENVIRONMENT |= {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, SETTINGS))}
 
 
 class Trouble(Exception):
@@ -67,8 +70,6 @@ def start(options: list[str]) -> int:
         *(str(PYTHON), "-m", "jupyterlab", "--ServerApp.log_level=WARN", f"--ServerApp.root_dir={ROOT}"),
         f"--LabApp.default_url=/lab/tree/{urllib.parse.quote(Path(first).relative_to(ROOT).as_posix())}",
         f"--ServerApp.terminado_settings={ {'shell_command': shell} }",
-        # No question about news before the first page, and nothing asked of the network.
-        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         *(["--allow-root"] if os.geteuid() == 0 else []),
         *([] if has_browser() else ["--no-browser"]),
         *options,

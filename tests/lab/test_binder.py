@@ -104,7 +104,12 @@ def test_start_has_the_cluster_up_leads_terminals_to_it_and_then_runs_what_it_wa
     shell = written["ServerApp"]["terminado_settings"]["shell_command"]
     assert shell == ["env", f"KUBECONFIG={tmp_path}/cluster/kubeconfig", "bash"]
     assert shutil.which(shell[0])
-    assert written["LabApp"]["news_url"] is None
+
+
+def test_start_gives_jupyterlab_the_courses_settings(tmp_path: Path) -> None:
+    (tmp_path / "cluster").write_text("no cluster is needed here")
+    said = start(tmp_path, "sh", "-c", "echo $JUPYTER_CONFIG_PATH").stdout
+    assert said == f"{ROOT / 'jupyter-settings'}\n"
 
 
 def test_start_runs_what_it_was_given_even_when_there_is_no_cluster(tmp_path: Path) -> None:

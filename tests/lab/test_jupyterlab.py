@@ -44,7 +44,7 @@ class Jupyter(NamedTuple):
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     folder = tmp_path_factory.mktemp("course")
     shutil.copy(ROOT / "lab.py", folder)
-    for name in ("notebooks", "manifests", "images"):
+    for name in ("notebooks", "manifests", "images", "jupyter-settings"):
         shutil.copytree(ROOT / name, folder / name)
     home = folder / "home of the cluster"
     environment = {
@@ -102,10 +102,8 @@ def test_it_opens_on_the_copy_of_the_first_notebook(jupyter: Jupyter) -> None:
 
 
 def test_nobody_is_asked_about_news_before_the_first_page(jupyter: Jupyter) -> None:
-    page = asyncio.run(get(jupyter, "/lab"))
-    settings = re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
-    assert settings
-    assert json.loads(settings[1])["news"] == {"disabled": True}
+    settings = json.loads(asyncio.run(get(jupyter, "/lab/api/settings/@jupyterlab/apputils-extension:notification")))
+    assert settings["schema"]["properties"]["fetchNews"]["default"] == "false"
 
 
 async def get(jupyter: Jupyter, path: str) -> str:
