@@ -17,7 +17,9 @@ from pocket_cluster.apiserver.allocation import Allocator
 from pocket_cluster.apiserver.bootstrap import create_first_objects
 from pocket_cluster.apiserver.database import Database
 from pocket_cluster.apiserver.deletion import Deleter
+from pocket_cluster.apiserver.kubelets import Kubelets
 from pocket_cluster.apiserver.pod_logs import PodLogs
+from pocket_cluster.apiserver.pod_streams import PodStreams
 from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
 from pocket_cluster.apiserver.server import make_application
 from pocket_cluster.apiserver.store import Store
@@ -35,8 +37,8 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     store = Store(Database(home.database))
     writer = Writer(store, Allocator(store))
     await create_first_objects(writer, home.api_port)
-    logs = PodLogs(store, home.credentials("admin").ca_file, home.kubelet_token)
-    handlers = ResourceHandlers(store, writer, Deleter(store), logs)
+    kubelets = Kubelets(store, home.credentials("admin").ca_file, home.kubelet_token)
+    handlers = ResourceHandlers(store, writer, Deleter(store), PodLogs(kubelets), PodStreams(kubelets))
     runner = web.AppRunner(
         make_application(handlers, home.tokens()), handler_cancellation=True, access_log=None, shutdown_timeout=0.5
     )
@@ -49,7 +51,7 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     await stop.wait()
     compaction.cancel()
     await runner.cleanup()
-    await logs.close()
+    await kubelets.close()
     await store.close()
 
 

@@ -23,6 +23,7 @@ READ_WRITE = ("get", "patch", "update")
 SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = {
     "binding": (("", "v1", "Binding"), ("create",)),
     "eviction": (("policy", "v1", "Eviction"), ("create",)),
+    "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
     "finalize": (None, ("update",)),
     "log": (None, ("get",)),
     "scale": (("autoscaling", "v1", "Scale"), READ_WRITE),
@@ -84,7 +85,7 @@ def _plain(kind: Kind) -> Iterator[Object]:
     yield entry | _names(kind)
     for part in kind.subresources:
         (group, version, name), verbs = _response(kind, part)
-        foreign = {"group": group, "version": version} if name != resource.kind else {}
+        foreign = {"group": group, "version": version} if group and group != resource.group else {}
         yield {
             "name": f"{resource.plural}/{part}",
             "singularName": "",

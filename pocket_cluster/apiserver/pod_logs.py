@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
 
 from pocket_cluster.api.objects import Object, name, namespace
-from pocket_cluster.api.resources import NODES
 from pocket_cluster.apiserver import errors
-from pocket_cluster.apiserver.registry import BY_RESOURCE
-from pocket_cluster.apiserver.store import Store
+from pocket_cluster.apiserver.kubelets import Kubelets, unreachable
 
 PASSED_ON = ("follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines", "timestamps")
 
 
 class PodLogs:
-    """Finds the kubelet by the Node object and passes its answer on as it comes."""
+    """Passes the kubelet's answer on as it comes."""
 
-    def __init__(self, store: Store, ca_file: str, token: str) -> None:
-        self._store = store
-        self._token = token
-        self._ca_file = ca_file
-        self._session: aiohttp.ClientSession | None = None
-
-    async def close(self) -> None:
-        if self._session:
-            await self._session.close()
+    def __init__(self, kubelets: Kubelets) -> None:
+        self._kubelets = kubelets
 
     async def answer(self, request: web.Request, pod: Object) -> web.StreamResponse:
         """Stream the log of a pod's container; a Status when there is none to read."""
@@ -36,33 +26,15 @@ class PodLogs:
         node = (pod.get("spec") or {}).get("nodeName")
         if not node:
             return web.Response(text="")  # a pod without a node has said nothing yet
-        url = f"{self._kubelet(node)}/containerLogs/{namespace(pod)}/{name(pod)}/{container}"
+        url = f"{self._kubelets.url(node)}/containerLogs/{namespace(pod)}/{name(pod)}/{container}"
         query = {option: request.query[option] for option in PASSED_ON if option in request.query}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         try:
-            async with self._open().get(url, params=query, timeout=timeout) as answer:
+            async with self._kubelets.session.get(url, params=query) as answer:
                 if answer.status >= 400:
                     raise errors.bad_request((await answer.text()).strip())
                 return await _pass_on(request, answer)
         except aiohttp.ClientConnectionError as error:
-            raise errors.internal(f"the kubelet of node {node} could not be reached: {error}") from None
-
-    def _kubelet(self, node: str) -> str:
-        entry = self._store.get(BY_RESOURCE[NODES].collection, node)
-        if entry is None:
-            raise errors.not_found(NODES, node)
-        status = entry.object.get("status") or {}
-        addresses = {address["type"]: address["address"] for address in status.get("addresses") or []}
-        port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port")
-        return f"https://{addresses.get('InternalIP')}:{port}"
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            context = ssl.create_default_context(cafile=self._ca_file)
-            self._session = aiohttp.ClientSession(
-                headers={"Authorization": f"Bearer {self._token}"}, connector=aiohttp.TCPConnector(ssl=context)
-            )
-        return self._session
+            raise unreachable(node, error) from None
 
 
 def _container(pod: Object, query: Mapping[str, str]) -> str:

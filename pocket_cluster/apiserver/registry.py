@@ -81,7 +81,7 @@ KINDS = (
         "pod",
         ("po",),
         ("all",),
-        subresources=("binding", "eviction", "log", "status"),
+        subresources=("binding", "eviction", "exec", "log", "status"),
         selectable_fields=POD_FIELDS,
     ),
     Kind(resources.SECRETS, "secret", selectable_fields=("type",)),

@@ -15,6 +15,7 @@ from pocket_cluster.api.resources import ENDPOINTS
 from pocket_cluster.apiserver import deletion, errors, patch, protobuf, reading, schema, subresources, watching
 from pocket_cluster.apiserver.deletion import Deleter
 from pocket_cluster.apiserver.pod_logs import PodLogs
+from pocket_cluster.apiserver.pod_streams import PodStreams
 from pocket_cluster.apiserver.request import (
     Accept,
     Target,
@@ -56,8 +57,8 @@ class Call:
 class ResourceHandlers:
     """Everything below ``/api/v1`` and ``/apis/GROUP/VERSION`` that names objects."""
 
-    def __init__(self, store: Store, writer: Writer, deleter: Deleter, logs: PodLogs) -> None:
-        self._store, self._writer, self._deleter, self._logs = store, writer, deleter, logs
+    def __init__(self, store: Store, writer: Writer, deleter: Deleter, logs: PodLogs, streams: PodStreams) -> None:
+        self._store, self._writer, self._deleter, self._logs, self._streams = store, writer, deleter, logs, streams
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         target = parse_path(request.path)
@@ -147,6 +148,7 @@ class ResourceHandlers:
             "binding": self._binding,
             "eviction": self._eviction,
             "finalize": self._finalize,
+            "exec": self._stream,
         }[call.target.subresource or ""]
         return await handler(call)
 
@@ -159,6 +161,8 @@ class ResourceHandlers:
                 wanted = (await read_body(call.request)).data
             case "PATCH":
                 body = await read_patch(call.request)
+                # Only a resourceVersion that the patch itself names is compared (endpoints/handlers/patch.go retries).
+                del current["metadata"]["resourceVersion"]
                 wanted = patch.apply_patch_plain(current, body.data, body.content_type)
             case _:
                 raise errors.method_not_allowed()
@@ -169,6 +173,12 @@ class ResourceHandlers:
         if call.request.method != "GET":
             raise errors.method_not_allowed()
         return await self._logs.answer(call.request, reading.find(self._store, call.target).object)
+
+    async def _stream(self, call: Call) -> web.StreamResponse:
+        if call.request.method not in ("GET", "POST"):
+            raise errors.method_not_allowed()
+        pod = reading.find(self._store, call.target).object
+        return await self._streams.answer(call.request, call.target.subresource or "", pod)
 
     async def _binding(self, call: Call) -> web.Response:
         _only(call, "POST")

@@ -122,6 +122,7 @@ class Agent:
 
     async def _on_connect(self, processes: list[Process]) -> None:
         """The runtime lists what it has: at the kubelet's start, and when a runtime was started again."""
+        await self.services.review_commands(processes)
         by_pod: dict[str, list[Process]] = {}
         for process in processes:
             if "pod" in process["meta"]:

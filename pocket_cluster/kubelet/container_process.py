@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import fcntl
 import io
 import json
 import os
@@ -20,6 +21,7 @@ import runpy
 import signal
 import site
 import sys
+import termios
 import threading
 import types
 from collections.abc import Callable
@@ -33,6 +35,9 @@ PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO
 SECCOMP_MODE_FILTER = 2
 # For each machine: its number in seccomp(2)'s data, and the number of kill(2).
 KILL_NUMBERS = {"x86_64": (0xC000003E, 62), "aarch64": (0xC00000B7, 129)}
+
+# Standard input, output and error.
+Descriptors = tuple[int, int, int]
 
 PYTHON_NAMES = ("python", "python3", f"python{sys.version_info.major}.{sys.version_info.minor}")
 # Options that hold in any pod anyway: it never sees the environment of the cluster's own Python.
@@ -114,6 +119,30 @@ def _read_options(command: PythonCommand, word: str, following: list[str]) -> No
         command.options.append(f"-{letter}")
 
 
+# --- around the fork
+
+
+def open_streams(paths: list[str] | None) -> tuple[int, Descriptors]:
+    """What a process starts with as standard descriptors, and where its output is read (-1: by whoever gave paths).
+
+    OSError when nobody holds the other ends any more.
+    """
+    if not paths:
+        reader, writer = os.pipe()
+        return reader, (os.open(os.devnull, os.O_RDONLY), writer, writer)
+    modes = (os.O_RDWR,) * 3 if len(set(paths)) == 1 else (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+    opened: list[int] = []
+    try:
+        for path, mode in zip(paths, modes, strict=True):
+            opened.append(os.open(path, mode | os.O_NOCTTY | os.O_NONBLOCK))
+            os.set_blocking(opened[-1], True)
+    except OSError:
+        for descriptor in opened:
+            os.close(descriptor)
+        raise
+    return -1, (opened[0], opened[1], opened[2])
+
+
 # --- in the forked process
 
 
@@ -159,11 +188,11 @@ def forget_own_modules() -> None:
         del sys.modules[name]
 
 
-def run_forked(template: Template, settings: ContainerSettings, output: int) -> NoReturn:
-    """Turn this freshly forked process into the container's; ``output`` is where it writes. Never returns."""
+def run_forked(template: Template, settings: ContainerSettings, descriptors: Descriptors) -> NoReturn:
+    """Turn this freshly forked process into the container's, with these as 0, 1 and 2. Never returns."""
     code = 1
     try:
-        _leave_the_runtime(output)
+        _leave_the_runtime(descriptors)
         template.restrict(settings["title"])
         os.chdir(settings["working_directory"])
         code = _start(template, settings)
@@ -173,16 +202,17 @@ def run_forked(template: Template, settings: ContainerSettings, output: int) -> 
         os._exit(code)
 
 
-def _leave_the_runtime(output: int) -> None:
-    """A session of its own, with the standard descriptors and nothing else open."""
+def _leave_the_runtime(descriptors: Descriptors) -> None:
+    """A session of its own, with the standard descriptors and nothing else open; a terminal is the session's."""
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.set_wakeup_fd(-1, warn_on_full_buffer=False)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (output, 1), (output, 2)):
+    for target, source in enumerate(descriptors):
         os.dup2(source, target)
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
@@ -321,7 +351,7 @@ def _new_main() -> types.ModuleType:
 def _open_streams(unbuffered: bool) -> None:
     for name, descriptor, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
         raw = open(descriptor, "wb", buffering=0 if unbuffered else -1, closefd=False)
-        line_buffering = name == "stderr" and not unbuffered
+        line_buffering = (name == "stderr" or os.isatty(descriptor)) and not unbuffered
         stream = io.TextIOWrapper(raw, "utf-8", errors, line_buffering=line_buffering, write_through=unbuffered)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)

@@ -154,9 +154,11 @@ def start_failure(settings: ContainerSettings) -> str:
         return f"error during container init: mkdir {shown}: not a directory"
     if program.startswith("/"):
         place = Path(_on_machine(program, set(settings["owned"]), root))
-        if place.exists() or posixpath.basename(program) in PYTHON_NAMES:
+        if posixpath.basename(program) in PYTHON_NAMES:
             return ""
-        return f'exec: "{program}": stat {program}: no such file or directory'
+        if not place.exists():
+            return f'exec: "{program}": stat {program}: no such file or directory'
+        return "" if place.is_file() and os.access(place, os.X_OK) else f'exec: "{program}": permission denied'
     found = shutil.which(program, path=settings["environment"]["PATH"])
     if "/" in program:
         found = shutil.which(str(Path(settings["working_directory"]) / program))

@@ -187,10 +187,14 @@ class ContainerStart:
 
     # --- a container that runs, or did
 
+    def settings(self) -> ContainerSettings:
+        """How the container's processes are to be, as it was started."""
+        found: ContainerSettings = json.loads((self._folder / "settings.json").read_text())
+        return found
+
     async def execute(self, command: list[str], seconds: float) -> Executed:
         """Run a command inside the container."""
-        settings: ContainerSettings = json.loads((self._folder / "settings.json").read_text())
-        return await self._services.execute(settings, command, seconds)
+        return await self._services.execute(self.settings(), command, seconds)
 
     def last_words(self, process: Process) -> str:
         """The termination message: the file for it, or, where the pod says so, the end of the log of a failure."""

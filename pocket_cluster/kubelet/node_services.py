@@ -8,8 +8,8 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -28,8 +28,17 @@ from pocket_cluster.kubelet.runtime_client import Process, RuntimeClient, Runtim
 logger = logging.getLogger("pocket_cluster.kubelet")
 
 EVENT_WRITERS = 2
+KILLED_SECONDS = 5.0
+LOST_COMMAND = {"exit_code": 137, "output": ""}
 EXEC_FAILED = "failed to exec in container: OCI runtime exec failed: exec failed: unable to start container process: "
 TROUBLE = (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError)
+
+
+class RunningCommand(NamedTuple):
+    """``name`` is the runtime's; ``ended`` becomes the process as the runtime describes it."""
+
+    name: str
+    ended: asyncio.Future[Process]
 
 
 class NodeServices:
@@ -124,24 +133,46 @@ class NodeServices:
         failure = start_failure(settings)
         if failure:
             return Executed(None, EXEC_FAILED + failure)
-        name = f"command-{uuid.uuid4().hex}"
-        ended: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
-        self.commands[name] = ended
+        async with self.command(settings) as running:
+            try:
+                process = await asyncio.wait_for(asyncio.shield(running.ended), seconds)
+            except TimeoutError:
+                return Executed(1, f'command timed out: "{" ".join(command)}" timed out after {seconds:g}s')
+        return Executed(process["exit_code"], process["output"])
+
+    @contextlib.asynccontextmanager
+    async def command(
+        self, settings: ContainerSettings, streams: list[str] | None = None
+    ) -> AsyncIterator[RunningCommand]:
+        """A command in a container, connected to ``streams`` as the runtime takes them; it is ended on leaving."""
+        running = RunningCommand(f"command-{uuid.uuid4().hex}", asyncio.get_running_loop().create_future())
+        self.commands[running.name] = running.ended
         try:
-            await self.runtime.start(name, {"command": True}, settings, None)
-            process = await asyncio.wait_for(asyncio.shield(ended), seconds)
-            return Executed(process["exit_code"], process["output"])
-        except TimeoutError:
-            await self.runtime.kill(name)
-            return Executed(1, f'command timed out: "{" ".join(command)}" timed out after {seconds:g}s')
+            await self.runtime.start(running.name, {"command": True}, settings, None, streams)
+            yield running
         finally:
-            self.commands.pop(name, None)
-            await self.forget([name])
+            if not running.ended.done():
+                with contextlib.suppress(RuntimeUnavailable, TimeoutError):
+                    await self.runtime.kill(running.name)
+                    await asyncio.wait_for(asyncio.shield(running.ended), KILLED_SECONDS)
+            self.commands.pop(running.name, None)
+            await self.forget([running.name])
 
     async def forget(self, processes: list[str]) -> None:
         """The runtime need not remember these; nor is it a loss when there is none."""
         with contextlib.suppress(RuntimeUnavailable):
             await self.runtime.forget(processes)
+
+    async def review_commands(self, processes: list[Process]) -> None:
+        """The runtime lists what it has: what it lost has ended, what an earlier kubelet began is to end."""
+        known = {process["id"]: process for process in processes}
+        for name in self.commands.keys() - known.keys():
+            self.command_ended({"id": name, **LOST_COMMAND})
+        for process in processes:
+            if "command" in process["meta"] and process["id"] not in self.commands:
+                with contextlib.suppress(RuntimeUnavailable):
+                    await self.runtime.kill(process["id"])
+                await self.forget([process["id"]])
 
     def command_ended(self, process: Process) -> None:
         waiting = self.commands.get(process["id"])

@@ -10,7 +10,9 @@ It survives the kubelet, which speaks to it in lines of JSON over the socket ``r
     {"request": 5, "op": "forget", "ids": [ID, …]}
 
 and without being asked says {"event": "exited", "container": {...}} to everyone connected. A container without a log
-has its output (up to 64 KiB) in that event: that is how a probe's command is run.
+has its output (up to 64 KiB) in that event: that is how a probe's command is run. With ``"streams": [STDIN, STDOUT,
+STDERR]`` in the request, paths of pipes or three times that of a terminal, it is connected to those: that is how
+``kubectl exec`` runs one.
 """
 
 from __future__ import annotations
@@ -33,7 +35,13 @@ from typing import Any, Literal
 
 from pocket_cluster.kubelet import leftovers
 from pocket_cluster.kubelet.container_log import ContainerLog
-from pocket_cluster.kubelet.container_process import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, Template, run_forked
+from pocket_cluster.kubelet.container_process import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    Template,
+    open_streams,
+    run_forked,
+)
 
 SOCKET = "run/runtime.sock"
 SESSIONS = "run/runtime.sessions"
@@ -270,18 +278,20 @@ class Runtime:
         settings = request["settings"]
         try:
             log = ContainerLog(Path(request["log"]), settings["root"]) if request["log"] else None
-            reader, writer = os.pipe()
+            reader, descriptors = open_streams(request.get("streams"))
             pid = os.fork()
         except OSError as error:
             return {"error": error.strerror}
         if pid == 0:
-            run_forked(self._template, settings, writer)
-        os.close(writer)
-        os.set_blocking(reader, False)
+            run_forked(self._template, settings, descriptors)
+        for descriptor in set(descriptors):
+            os.close(descriptor)
         leftovers.remember(Path(SESSIONS), pid)
         container = Container(request["id"], request["meta"], pid, time.time(), log, reader)
         self._containers[container.id] = self._by_pid[pid] = container
-        self._outputs.register(reader, selectors.EVENT_READ, container)
+        if reader >= 0:
+            os.set_blocking(reader, False)
+            self._outputs.register(reader, selectors.EVENT_READ, container)
         return {"pid": pid, "started": container.started}
 
     def _signal(self, name: str, number: int) -> bool:

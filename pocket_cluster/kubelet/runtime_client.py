@@ -57,10 +57,16 @@ class RuntimeClient:
                 await asyncio.gather(reading, return_exceptions=True)
 
     async def start(
-        self, name: str, meta: dict[str, Any], settings: ContainerSettings, log: Path | None
+        self,
+        name: str,
+        meta: dict[str, Any],
+        settings: ContainerSettings,
+        log: Path | None,
+        streams: list[str] | None = None,
     ) -> dict[str, Any]:
-        """Start a process; without a log its output comes with its exit. Returns pid and start time."""
-        return await self._ask("start", id=name, meta=meta, settings=settings, log=str(log) if log else None)
+        """Start a process; without a log and ``streams`` its output comes with its exit. Returns pid and start time."""
+        where = {"log": str(log) if log else None, "streams": streams}
+        return await self._ask("start", id=name, meta=meta, settings=settings, **where)
 
     async def signal(self, name: str, number: int) -> bool:
         """Signal a container's first process; False when the signal had no effect."""

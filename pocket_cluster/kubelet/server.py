@@ -1,4 +1,4 @@
-"""The kubelet's own HTTPS API, for the API server alone: logs of containers."""
+"""The kubelet's own HTTPS API, for the API server alone: logs of containers, commands in them, ways to their ports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from aiohttp import web
 
 from pocket_cluster.addresses import LOOPBACK
 from pocket_cluster.home import Home
-from pocket_cluster.kubelet import logs
+from pocket_cluster.kubelet import logs, remote_command
 from pocket_cluster.kubelet.pod_worker import PodWorker
 
 # By ``namespace/name``.
 FindWorker = Callable[[str], PodWorker | None]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+WEBSOCKET_ONLY = "this cluster streams over WebSocket alone, as kubectl does since 1.31 unless it is told otherwise"
 
 
 class KubeletServer:
@@ -29,6 +31,7 @@ class KubeletServer:
     async def start(self) -> web.AppRunner:
         application = web.Application(middlewares=[self._authenticate])
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        application.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         site = web.TCPSite(runner, LOOPBACK, 0, ssl_context=self._home.server_ssl_context())
@@ -43,11 +46,29 @@ class KubeletServer:
             raise web.HTTPUnauthorized(text="Unauthorized")
         return await handler(request)
 
-    async def _logs(self, request: web.Request) -> web.StreamResponse:
-        where, pod, container = (request.match_info[part] for part in ("namespace", "pod", "container"))
-        worker = self._find(f"{where}/{pod}")
+    def _worker(self, request: web.Request) -> PodWorker:
+        pod = request.match_info["pod"]
+        worker = self._find(f"{request.match_info['namespace']}/{pod}")
         if worker is None:
             raise web.HTTPNotFound(text=f'pod "{pod}" does not exist')
+        return worker
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        container = request.match_info["container"]
+        record = worker.records.get(container)
+        if record is None or record.process != "running":
+            raise web.HTTPNotFound(text=f'container not found ("{container}")')
+        try:
+            wanted = remote_command.wanted_from(request.query)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        _must_be_websocket(request)
+        return await remote_command.serve_command(request, worker, record, wanted)
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        pod, container = (request.match_info[part] for part in ("pod", "container"))
+        worker = self._worker(request)
         try:
             options = logs.options_from(request.query)
             status = worker.container_status(container)
@@ -69,3 +90,8 @@ class KubeletServer:
         except (ConnectionResetError, asyncio.CancelledError):
             pass  # the reader has gone
         return response
+
+
+def _must_be_websocket(request: web.Request) -> None:
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise web.HTTPBadRequest(text=WEBSOCKET_ONLY)
