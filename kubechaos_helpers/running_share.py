@@ -44,6 +44,7 @@ def show(visits: Visits, name: str, expected: float | None, prediction: Predicti
         axes.axhline(100 * prediction.share, color="black", linestyle="--", label="predicted")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlim(1, max(10, len(shares)))
     axes.set_ylim(0, 100)
     axes.set_xlabel("connections so far")
     axes.set_ylabel("per cent")

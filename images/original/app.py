@@ -5,6 +5,7 @@
 
 What it says stands in surprises.py: edit that first, then page.html. Each setting there can also come from the
 environment (KUBECHAOS_TITLE=…) or, without a restart, from a ConfigMap mounted on /etc/kubechaos (a file named title).
+KUBECHAOS_START_DELAY has the program sleep so many seconds before it listens, as one that loads much data does.
 Only Python's standard library: `python3 app.py` runs it anywhere.
 """
 
@@ -87,4 +88,5 @@ def wants_json(accept: str) -> bool:
 
 if __name__ == "__main__":
     print(f"{POD} is version {setting('VERSION')} ({setting('IMAGE_TAG')})", flush=True)
+    time.sleep(float(os.environ.get("KUBECHAOS_START_DELAY", "0")))
     web.run(answer)

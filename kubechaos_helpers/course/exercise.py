@@ -22,6 +22,9 @@ from kubechaos_helpers.widgets import TEXT_STYLE, mimebundle
 
 HOLD_SECONDS = 2.0
 PAUSE_SECONDS = 0.25
+# How long something may look wrong: in a cluster at rest, and in one that is at work.
+MOMENT_SECONDS = 0.2
+PATIENCE_SECONDS = 6.0
 
 Check = Callable[[Look], Iterator[str]]
 
@@ -83,11 +86,18 @@ def check(identity: str, answer: Any = None) -> None:
 
 
 def first_gap(found: Exercise, look: Look) -> str:
-    """The first thing that is not right, or ``""`` when all has been right for two seconds."""
-    deadline = time.monotonic() + HOLD_SECONDS
+    """The first thing that is not right, or ``""`` when all has been right for two seconds.
+
+    While the cluster is still at work it is looked at again, for a few seconds.
+    """
+    began, right_since = time.monotonic(), None
     while True:
         gap = next(found.gaps(look), "")
-        if gap or time.monotonic() >= deadline:
+        now = time.monotonic()
+        right_since = None if gap else right_since or now
+        if right_since and now >= right_since + HOLD_SECONDS:
+            return ""
+        if gap and now >= began + (MOMENT_SECONDS if look.is_settled() else PATIENCE_SECONDS):
             return gap
         time.sleep(PAUSE_SECONDS)
         look = look.again()

@@ -18,12 +18,11 @@ class Look:
 
     def __init__(self, cluster: Cluster, answer: Any = None, measured: dict[Any, Visits] | None = None) -> None:
         self.cluster, self.answer = cluster, answer
-        # Measurements are made once for a check: it is the state that must hold, not chance.
-        self.measured: dict[Any, Visits] = {} if measured is None else measured
+        self._measured: dict[Any, Visits] = {} if measured is None else measured
 
     def again(self) -> Look:
-        """A later moment."""
-        return Look(self.cluster, self.answer, self.measured)
+        """A later moment. What was measured in a state that has not changed is not measured again."""
+        return Look(self.cluster, self.answer, self._measured)
 
     @cached_property
     def deployments(self) -> dict[str, Object]:
@@ -49,6 +48,11 @@ class Look:
         """Whether all pods of a Deployment's newest template are ready and no others are left."""
         return deployment in self.deployments and waiting.is_rolled_out(self.deployments[deployment])
 
+    def is_settled(self) -> bool:
+        """Whether all Deployments have what they want, and no pod is ending."""
+        ending = (pod for pod in self._by_name("pods").values() if "deletionTimestamp" in pod["metadata"])
+        return all(map(self.is_rolled_out, self.deployments)) and not any(ending)
+
     def why_not_ready(self, deployment: str) -> str:
         """What its pods show: the first trouble found, with a next step."""
         return waiting.why_not_ready(self.cluster.api, self.cluster.namespace, self.deployments[deployment])
@@ -66,12 +70,12 @@ class Look:
         return sorted(version for _, version, ready in self.behind(service) if ready)
 
     def visits(self, service: str, requests: int = REQUESTS, **options: Any) -> Visits:
-        """What so many requests on connections of their own meet; measured once for a check."""
-        key = (service, requests, *sorted(options.items()))
-        if key not in self.measured:
+        """What so many requests on connections of their own meet; measured once for the same pods behind a Service."""
+        key = (service, requests, *sorted(options.items()), *self.behind(service))
+        if key not in self._measured:
             wanted = {"visitors": 1, "requests": requests, "keep_alive": False, **options}
-            self.measured[key] = self.cluster.start_probe(service, **wanted).wait()
-        return self.measured[key]
+            self._measured[key] = self.cluster.start_probe(service, **wanted).wait()
+        return self._measured[key]
 
 
 def labels_of(obj: Object) -> dict[str, str]:

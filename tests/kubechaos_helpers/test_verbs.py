@@ -143,3 +143,44 @@ def test_the_service_is_known_by_its_node_port_and_refuses_when_it_has_none(less
     assert lesson.url("kubechaos-svc") == f"http://127.0.0.1:{lesson.node_port('kubechaos-svc')}"
     with pytest.raises(CourseError, match="has no node port"):
         lesson.url("kubernetes")
+
+
+def test_scaling_is_not_disturbed_by_what_others_change_at_the_same_time(lesson: Cluster) -> None:
+    path = lesson.api.kind("deployments").path(lesson.namespace, "kubechaos-custom")
+    is_over = threading.Event()
+
+    def annotate() -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            change = {"metadata": {"annotations": {"number": str(number)}}}
+            lesson.api.request("PATCH", path, None, change, "application/merge-patch+json")
+
+    other = threading.Thread(target=annotate)
+    other.start()
+    try:
+        for replicas in [1, 2] * 20:
+            lesson.set_replicas("kubechaos-custom", replicas)
+    finally:
+        is_over.set()
+        other.join()
+    assert lesson.read("deployment", "kubechaos-custom")["spec"]["replicas"] == 2
+
+
+def test_a_restart_replaces_the_pods(lesson: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(lesson.versions())
+    lesson.restart("kubechaos-custom")
+    lesson.wait_until_ready("kubechaos-custom")
+    lesson.wait_until_gone("pods", "version=custom", left=1)
+    assert "deployment.apps/kubechaos-custom restarted" in capsys.readouterr().out
+    assert len(set(lesson.versions()) - before) == 1
+    with pytest.raises(CourseError, match="There is no Deployment nosuch"):
+        lesson.restart("nosuch")
+
+
+def test_the_embedded_proxy_is_switched_and_a_mode_that_does_not_exist_is_refused(lesson: Cluster) -> None:
+    lesson.balance("round-robin")
+    assert lesson.probe("kubechaos-svc", requests=200, keep_alive=False).order().verdict == "round-robin"
+    lesson.balance("random")
+    with pytest.raises(CourseError, match="There is no mode 'least'"):
+        lesson.balance("least")
