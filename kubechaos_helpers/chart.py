@@ -93,8 +93,7 @@ def draw_split(axes: Axes, split: Split) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("per cent")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    open_frame(axes)
 
 
 def show_sequence(visits: Visits, what: str = "pod", prediction: Prediction | None = None) -> Chart:
@@ -152,8 +151,18 @@ def sequence_reading(visits: Visits, what: str = "pod") -> str:
 
 def new_figure(rows: int) -> tuple[Figure, Axes]:
     """A figure as wide as a notebook's text, and so many rows high."""
+    figure = blank_figure(1.5 + ROW_HEIGHT * rows)
+    return figure, figure.subplots()
+
+
+def blank_figure(inches: float) -> Figure:
+    """A figure as wide as a notebook's text, and so many inches high, for axes of one's own."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 1.5 + ROW_HEIGHT * rows), layout="constrained")
-    axes = figure.subplots()
-    return figure, axes
+    return Figure(figsize=(WIDTH, inches), layout="constrained")
+
+
+def open_frame(axes: Axes) -> None:
+    """Leave away the lines above and to the right of what is drawn."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kubechaos_helpers.doors import PortForward
     from kubechaos_helpers.live import LiveTable
     from kubechaos_helpers.sliders import ReplicaSliders
+    from kubechaos_helpers.story import Story
 
 Object = dict[str, Any]
 COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom"}
@@ -312,7 +313,7 @@ class Cluster:
     def start_probe(self, service: str, on_batch: Callable[[int], None] | None = None, **options: Any) -> RunningProbe:
         """A probe that goes on while the notebook does something else; ``.stop()`` ends it."""
         url = service if "://" in service else self.url(service)
-        return RunningProbe(job_for(url, **options), self.versions(), on_batch)
+        return RunningProbe(job_for(url, **options), self.versions(), on_batch, self.versions)
 
     def probe(
         self,
@@ -343,7 +344,6 @@ class Cluster:
         running = self.start_probe(service, progress.update, **wanted)
         visits = running.wait()
         progress.finish(len(visits))
-        visits.version_of = self.versions() | visits.version_of
         return visits
 
     def port_forward(self, service: str) -> PortForward:
@@ -357,6 +357,12 @@ class Cluster:
         from kubechaos_helpers.sliders import ReplicaSliders
 
         return ReplicaSliders(self, deployments, service, most, seconds)
+
+    def start_story(self, service: str) -> Story:
+        """Follow what the pods behind a Service go through; ``.stop()`` ends that and tells."""
+        from kubechaos_helpers.story import Story
+
+        return Story(self, service)
 
     def endpoints(self, service: str) -> list[tuple[str, str, str, bool]]:
         """(address, pod, version, ready) of everything in a Service's EndpointSlices, by address."""

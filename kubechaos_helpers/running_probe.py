@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -28,11 +29,18 @@ class RunningProbe:
     """A probe under way in its own process; its visits arrive on a thread of its own.
 
     ``on_batch`` is called there with the number of visits so far. ``wait`` or ``stop`` must be called in the end: after
-    either, neither process nor thread is left.
+    either, neither process nor thread is left. ``look_up`` gives the versions of pods that came meanwhile.
     """
 
-    def __init__(self, job: Job, version_of: Mapping[str, str] | None = None, on_batch: Progress | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        version_of: Mapping[str, str] | None = None,
+        on_batch: Progress | None = None,
+        look_up: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.version_of = dict(version_of or {})
+        self._look_up = look_up
         self._on_batch = on_batch
         self._seen: list[Visit] = []
         self._started = 0.0
@@ -102,6 +110,8 @@ class RunningProbe:
             raise self._trouble
         if not self._is_finished and not self._is_stopped:
             raise CourseError(f"The prober ended too early: {complaint or 'it was killed'}. Run the cell again.")
+        with contextlib.suppress(CourseError):  # what was seen counts, also when the cluster has gone meanwhile
+            self.version_of = {**self._look_up(), **self.version_of}
         return self.visits
 
     def _close_pipes(self) -> str:

@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """How a name is drawn: a colour and a hatch of matplotlib."""
+    """How a name is drawn: a colour, a hatch of matplotlib, and the colour of lines and hatch."""
 
     colour: str
     hatch: str
+    line: str = "black"
 
 
+# Requests that nobody answered.
+FAILED = Look("black", "xxx", "white")
 KNOWN = {"original": Look("#56b4e9", "//"), "custom": Look("#e69f00", "..")}
 OTHERS = (
     Look("#009e73", "xx"),

@@ -12,9 +12,10 @@ from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.statistics import Interval, Match, Order
 
 if TYPE_CHECKING:
+    from kubechaos_helpers.chart import Chart
     from kubechaos_helpers.course.prediction import Prediction
 
-UNKNOWN = "(no name)"
+UNKNOWN, NO_VERSION = "(no name)", "(no version)"
 
 VersionOf = Mapping[str, str]
 
@@ -88,7 +89,7 @@ class Visits:
     def name_of(self, visit: Visit, what: str) -> str:
         """The pod or the version that answered a visit."""
         pod = visit.pod or UNKNOWN
-        return pod if what == "pod" else self.version_of.get(visit.pod, "(no version)")
+        return pod if what == "pod" else self.version_of.get(visit.pod, NO_VERSION)
 
     def by(self, what: str = "pod", of: str = "") -> Split:
         """The shares of each ``pod`` or ``version``, ``of`` connections or requests.
@@ -146,6 +147,12 @@ class Visits:
         from kubechaos_helpers import running_share
 
         return running_share.show(self, name, expected, prediction)
+
+    def show_over_time(self, what: str = "version") -> Chart:
+        """Requests per second, stacked by version, failures on top. See kubechaos_helpers.traffic."""
+        from kubechaos_helpers import traffic
+
+        return traffic.show_over_time(self, what)
 
     def reading(self) -> str:
         """What happened, in a sentence or two."""
