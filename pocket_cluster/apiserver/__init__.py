@@ -18,9 +18,10 @@ from pocket_cluster.apiserver.bootstrap import create_first_objects
 from pocket_cluster.apiserver.database import Database
 from pocket_cluster.apiserver.deletion import Deleter
 from pocket_cluster.apiserver.kubelets import Kubelets
+from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
-from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
+from pocket_cluster.apiserver.resource_handlers import PodConnections, ResourceHandlers
 from pocket_cluster.apiserver.server import make_application
 from pocket_cluster.apiserver.store import Store
 from pocket_cluster.apiserver.writing import Writer
@@ -38,7 +39,9 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     writer = Writer(store, Allocator(store))
     await create_first_objects(writer, home.api_port)
     kubelets = Kubelets(store, home.credentials("admin").ca_file, home.kubelet_token)
-    handlers = ResourceHandlers(store, writer, Deleter(store), PodLogs(kubelets), PodStreams(kubelets))
+    proxy = ObjectProxy(store, home.addresses.to_local_socket)
+    connections = PodConnections(PodLogs(kubelets), PodStreams(kubelets), proxy)
+    handlers = ResourceHandlers(store, writer, Deleter(store), connections)
     runner = web.AppRunner(
         make_application(handlers, home.tokens()), handler_cancellation=True, access_log=None, shutdown_timeout=0.5
     )
@@ -52,6 +55,7 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     compaction.cancel()
     await runner.cleanup()
     await kubelets.close()
+    await proxy.close()
     await store.close()
 
 

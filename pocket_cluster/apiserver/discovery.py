@@ -19,13 +19,15 @@ REVIEWS = (
 # In the order in which a real API server lists them.
 GROUPS = ("apps", "authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "discovery.k8s.io")
 READ_WRITE = ("get", "patch", "update")
-# Subresource: response kind (group, version, kind), verbs. None: the kind of the object itself.
+# Subresource: response kind (group, version, kind), verbs. None: the kind of the object itself, of which a proxy has
+# its own options.
 SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = {
     "binding": (("", "v1", "Binding"), ("create",)),
     "eviction": (("policy", "v1", "Eviction"), ("create",)),
     "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
     "finalize": (None, ("update",)),
     "log": (None, ("get",)),
+    "proxy": (None, ("create", "delete", "get", "patch", "update")),
     "scale": (("autoscaling", "v1", "Scale"), READ_WRITE),
     "status": (None, READ_WRITE),
 }
@@ -103,6 +105,8 @@ def _names(kind: Kind) -> Object:
 
 def _response(kind: Kind, part: str) -> tuple[tuple[str, str, str], tuple[str, ...]]:
     response, verbs = SUBRESOURCES[part]
+    if part == "proxy":
+        response = ("", "v1", f"{kind.resource.kind}ProxyOptions")
     return response or (kind.resource.group, kind.resource.version, kind.resource.kind), verbs
 
 

@@ -107,5 +107,9 @@ def expired(message: str) -> StatusError:
     return StatusError(410, "Expired", message)
 
 
+def service_unavailable(message: str) -> StatusError:
+    return StatusError(503, "ServiceUnavailable", message)
+
+
 def internal(message: str) -> StatusError:
     return StatusError(500, "InternalError", message)

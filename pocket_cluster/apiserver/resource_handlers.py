@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import ENDPOINTS
 from pocket_cluster.apiserver import deletion, errors, patch, protobuf, reading, schema, subresources, watching
 from pocket_cluster.apiserver.deletion import Deleter
+from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
 from pocket_cluster.apiserver.request import (
@@ -54,11 +55,19 @@ class Call:
         return parse_write_options(self.query, self.request.headers.get("User-Agent", ""))
 
 
+class PodConnections(NamedTuple):
+    """The ways to what pods say and serve."""
+
+    logs: PodLogs
+    streams: PodStreams
+    proxy: ObjectProxy
+
+
 class ResourceHandlers:
     """Everything below ``/api/v1`` and ``/apis/GROUP/VERSION`` that names objects."""
 
-    def __init__(self, store: Store, writer: Writer, deleter: Deleter, logs: PodLogs, streams: PodStreams) -> None:
-        self._store, self._writer, self._deleter, self._logs, self._streams = store, writer, deleter, logs, streams
+    def __init__(self, store: Store, writer: Writer, deleter: Deleter, connections: PodConnections) -> None:
+        self._store, self._writer, self._deleter, self._connections = store, writer, deleter, connections
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         target = parse_path(request.path)
@@ -149,6 +158,7 @@ class ResourceHandlers:
             "eviction": self._eviction,
             "finalize": self._finalize,
             "exec": self._stream,
+            "proxy": self._proxy,
         }[call.target.subresource or ""]
         return await handler(call)
 
@@ -172,13 +182,16 @@ class ResourceHandlers:
     async def _log(self, call: Call) -> web.StreamResponse:
         if call.request.method != "GET":
             raise errors.method_not_allowed()
-        return await self._logs.answer(call.request, reading.find(self._store, call.target).object)
+        return await self._connections.logs.answer(call.request, reading.find(self._store, call.target).object)
 
     async def _stream(self, call: Call) -> web.StreamResponse:
         if call.request.method not in ("GET", "POST"):
             raise errors.method_not_allowed()
         pod = reading.find(self._store, call.target).object
-        return await self._streams.answer(call.request, call.target.subresource or "", pod)
+        return await self._connections.streams.answer(call.request, call.target.subresource or "", pod)
+
+    async def _proxy(self, call: Call) -> web.StreamResponse:
+        return await self._connections.proxy.answer(call.request, call.target)
 
     async def _binding(self, call: Call) -> web.Response:
         _only(call, "POST")
