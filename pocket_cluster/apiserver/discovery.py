@@ -27,6 +27,7 @@ SUBRESOURCES: dict[str, tuple[tuple[str, str, str] | None, tuple[str, ...]]] = {
     "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
     "finalize": (None, ("update",)),
     "log": (None, ("get",)),
+    "portforward": (("", "v1", "PodPortForwardOptions"), ("create", "get")),
     "proxy": (None, ("create", "delete", "get", "patch", "update")),
     "scale": (("autoscaling", "v1", "Scale"), READ_WRITE),
     "status": (None, READ_WRITE),

@@ -81,7 +81,7 @@ KINDS = (
         "pod",
         ("po",),
         ("all",),
-        subresources=("binding", "eviction", "exec", "log", "proxy", "status"),
+        subresources=("binding", "eviction", "exec", "log", "portforward", "proxy", "status"),
         selectable_fields=POD_FIELDS,
     ),
     Kind(resources.SECRETS, "secret", selectable_fields=("type",)),

@@ -158,6 +158,7 @@ class ResourceHandlers:
             "eviction": self._eviction,
             "finalize": self._finalize,
             "exec": self._stream,
+            "portforward": self._stream,
             "proxy": self._proxy,
         }[call.target.subresource or ""]
         return await handler(call)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pocket_cluster.addresses import LOOPBACK
 from pocket_cluster.home import Home
-from pocket_cluster.kubelet import logs, remote_command
+from pocket_cluster.kubelet import logs, port_forward, remote_command
 from pocket_cluster.kubelet.pod_worker import PodWorker
 
 # By ``namespace/name``.
@@ -32,6 +32,7 @@ class KubeletServer:
         application = web.Application(middlewares=[self._authenticate])
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         application.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
+        application.router.add_get("/portForward/{namespace}/{pod}", self._port_forward)
         runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         site = web.TCPSite(runner, LOOPBACK, 0, ssl_context=self._home.server_ssl_context())
@@ -65,6 +66,15 @@ class KubeletServer:
             raise web.HTTPBadRequest(text=str(error)) from error
         _must_be_websocket(request)
         return await remote_command.serve_command(request, worker, record, wanted)
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        try:
+            port_forward.must_have_ports(request)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        _must_be_websocket(request)
+        return await port_forward.serve_ports(request, worker)
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         pod, container = (request.match_info[part] for part in ("pod", "container"))

@@ -180,8 +180,6 @@ def test_only_links_to_the_same_server_are_rewritten(link: str, expected: str) -
 
 
 def test_a_page_stays_as_it_is_but_for_its_links() -> None:
-    page = (
-        """<!-- <a href="/x"> -->\n<IMG\n SRC = /x alt='/x'><p>a &amp; <b title="/x">\n<link href='/x'/>&nbsp;<"""
-    )
+    page = """<!-- <a href="/x"> -->\n<IMG\n SRC = /x alt='/x'><p>a &amp; <b title="/x">\n<link href='/x'/>&nbsp;<"""
     expected = page.replace("SRC = /x", 'SRC = "+"').replace("link href='/x'", 'link href="+"')
     assert rewrite_page(page, lambda link: "+" if link == "/x" else link) == expected

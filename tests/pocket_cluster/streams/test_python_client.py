@@ -1,0 +1,89 @@
+"""The official Python client streams as it does with a real cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+kubernetes = pytest.importorskip("kubernetes", reason="The official client is part of the course, not of the cluster.")
+stream = pytest.importorskip("kubernetes.stream")
+
+if TYPE_CHECKING:
+    from conftest import Cluster
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster) -> Iterator[Any]:
+    client = kubernetes.config.new_client_from_config(str(cluster.home.kubeconfig))
+    yield kubernetes.client.CoreV1Api(client)
+    client.close()
+
+
+def execute(api: Any, pod: str, command: list[str], **options: Any) -> Any:
+    wanted = {"stdin": False, "stdout": True, "stderr": True, "tty": False, **options}
+    return stream.stream(api.connect_get_namespaced_pod_exec, pod, "default", command=command, **wanted)
+
+
+def test_exec_gives_the_output(api: Any, cluster: Cluster) -> None:
+    pod = cluster.pods()[0]
+    assert execute(api, pod, ["hostname"]) == f"{pod}\n"
+
+
+def test_exec_talks_in_steps_and_knows_the_exit_code(api: Any, cluster: Cluster) -> None:
+    script = "read line; echo got $line; read line; echo bad $line >&2; exit 5"
+    shell = execute(api, cluster.pods()[0], ["sh", "-c", script], stdin=True, _preload_content=False)
+    shell.write_stdin("one\n")
+    assert shell.readline_stdout(timeout=20) == "got one"
+    shell.write_stdin("two\n")
+    assert shell.readline_stderr(timeout=20) == "bad two"
+    shell.run_forever(timeout=20)
+    assert shell.returncode == 5
+
+
+@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v5.channel.k8s.io"])
+def test_exec_speaks_each_protocol(api: Any, cluster: Cluster, protocol: str) -> None:
+    api.api_client.default_headers["sec-websocket-protocol"] = protocol
+    try:
+        shell = execute(api, cluster.pods()[0], ["nosuch"], _preload_content=False)
+        shell.run_forever(timeout=20)
+    finally:
+        del api.api_client.default_headers["sec-websocket-protocol"]
+    found = json.loads(shell.read_channel(3) or "{}")
+    assert shell.subprotocol == protocol
+    assert found["reason"] == "InternalError"
+    assert found["message"].count("Internal error occurred: ") == (2 if protocol.startswith("v5") else 1)
+
+
+def test_exec_in_a_pod_that_is_not_there_is_an_api_exception(api: Any) -> None:
+    with pytest.raises(kubernetes.client.ApiException, match="404"):
+        execute(api, "nosuch", ["true"])
+
+
+def test_a_port_is_forwarded_as_a_socket(api: Any, cluster: Cluster) -> None:
+    pod = cluster.pods()[0]
+    forwarded = stream.portforward(api.connect_get_namespaced_pod_portforward, pod, "default", ports="3000")
+    socket = forwarded.socket(3000)
+    socket.settimeout(20)
+    socket.sendall(b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n")
+    answer = b""
+    while chunk := socket.recv(65536):
+        answer += chunk
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["pod"] == pod
+    assert forwarded.error(3000) is None
+
+
+def test_a_port_where_nobody_listens_has_an_error(api: Any, cluster: Cluster) -> None:
+    pod = cluster.pods()[0]
+    forwarded = stream.portforward(api.connect_get_namespaced_pod_portforward, pod, "default", ports="9999")
+    socket = forwarded.socket(9999)
+    socket.settimeout(20)
+    assert socket.recv(1) == b""
+    assert "dial tcp4 127.0.0.1:9999: connect: connection refused" in forwarded.error(9999)
+
+
+def test_a_request_through_the_proxy(api: Any, cluster: Cluster) -> None:
+    said = api.connect_get_namespaced_service_proxy_with_path("web:3000", "default", path="x")
+    assert cluster.pods()[0].rpartition("-")[0] in str(said)
