@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kubechaos_helpers import address, applying, printing, waiting
+from kubechaos_helpers import address, applying, kube_proxy, printing, waiting
 from kubechaos_helpers.api import ANYTHING, TABLE, Api, Kind, Refused
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import mine, shipped
@@ -19,18 +19,16 @@ from kubechaos_helpers.visits import Visits
 if TYPE_CHECKING:
     from kubechaos_helpers.doors import PortForward
     from kubechaos_helpers.live import LiveTable
+    from kubechaos_helpers.live_drawing import LiveDrawing
     from kubechaos_helpers.sliders import ReplicaSliders
     from kubechaos_helpers.story import Story
 
 Object = dict[str, Any]
 COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom"}
-# What the embedded kube-proxy follows, and where it says what it does.
-PROXY_SETTINGS = "/api/v1/namespaces/kube-system/configmaps"
-MODE_IN_USE = "kube-proxy/mode-in-use"
-MODES = ("random", "round-robin")
+PATCH_PROXY = ("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p")
+LONGEST_PACE = 60
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 DELETE_SECONDS = 60.0
-PROXY_SECONDS = 10.0
 POD_VERSION = "version"
 BACKGROUND = {"propagationPolicy": "Background"}
 
@@ -128,6 +126,12 @@ class Cluster:
         from kubechaos_helpers.live import LiveTable
 
         return LiveTable(self, what, selector, seconds)
+
+    def draw(self, service: str, seconds: float = 60.0) -> LiveDrawing:
+        """Service, EndpointSlice and pods as a drawing that changes as they do; see LiveDrawing."""
+        from kubechaos_helpers.live_drawing import LiveDrawing
+
+        return LiveDrawing(self, service, seconds)
 
     # --- changing
 
@@ -230,27 +234,24 @@ class Cluster:
                 f"The kube-proxy of {self.name} is not this course's to switch: it serves others too. The cells that"
                 " compare both ways run on the embedded cluster, where KUBECHAOS_CLUSTER is not set."
             )
-        if mode not in MODES:
-            raise CourseError(f"There is no mode {mode!r}. Choose one of: {', '.join(MODES)}.")
-        patch = json.dumps({"data": {"mode": mode}})
-        self.show_command("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p", patch)
-        self.balance_quietly(mode)
+        if mode not in kube_proxy.MODES:
+            raise CourseError(f"There is no mode {mode!r}. Choose one of: {', '.join(kube_proxy.MODES)}.")
+        settings = {kube_proxy.MODE: mode}
+        self.show_command(*PATCH_PROXY, json.dumps({"data": settings}))
+        kube_proxy.use(self.api, settings)
         print(f"kube-proxy chooses in mode {mode} now.")
 
-    def balance_quietly(self, mode: str) -> None:
-        """The same without a word."""
-        change = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy"}, "data": {"mode": mode}}
-        if self.api.find(f"{PROXY_SETTINGS}/kube-proxy") is None:
-            self.api.request("POST", PROXY_SETTINGS, body=change)
-        else:
-            self.api.request("PATCH", f"{PROXY_SETTINGS}/kube-proxy", None, change, "application/merge-patch+json")
-
-        def in_use(seen: waiting.Objects) -> bool:
-            annotations = seen["kube-proxy"]["metadata"].get("annotations") or {}
-            return annotations.get(MODE_IN_USE) == mode
-
-        if not waiting.until(self.api, self.api.kind("configmaps"), "kube-system", "", in_use, PROXY_SECONDS):
-            raise CourseError("kube-proxy did not take the new mode. See what it says: pocket-cluster logs kube-proxy")
+    def pace(self, seconds: float) -> None:
+        """Have the embedded kube-proxy follow changes so many seconds apart at least, as real ones do with 1 second."""
+        if not self.is_own:
+            print(f"The kube-proxy of {self.name} keeps its own pace; the default is 1 second between two changes.")
+            return
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_PACE:
+            raise CourseError(f"kube-proxy cannot wait {seconds!r} seconds. Give a number from 0 to {LONGEST_PACE}.")
+        settings = {kube_proxy.PACE: f"{seconds:g}s"}
+        self.show_command(*PATCH_PROXY, json.dumps({"data": settings}))
+        kube_proxy.use(self.api, settings)
+        print(f"kube-proxy changes its rules {'at once' if not seconds else f'{seconds:g} s apart at least'} now.")
 
     # --- waiting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubechaos_helpers import manifests, waiting
+from kubechaos_helpers import kube_proxy, manifests, waiting
 from kubechaos_helpers.api import Kind, Refused
 from kubechaos_helpers.applying import annotated
 from kubechaos_helpers.cluster import Cluster
@@ -24,7 +24,7 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
     What is not the lesson's stays. CourseError when the Deployments do not become ready.
     """
     if cluster.is_own:
-        cluster.balance_quietly("random")
+        kube_proxy.use(cluster.api, kube_proxy.FIRST)
     wanted = {manifests.identity(obj): obj for obj in manifests.load(shipped(manifest))} if manifest else {}
     for kind, obj in _of_the_lesson(cluster):
         if manifests.identity({**obj, "kind": kind}) not in wanted and not obj["metadata"].get("ownerReferences"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
+import re
 import time
 
 import aiohttp
@@ -23,6 +25,9 @@ logger = logging.getLogger("pocket_cluster.kube-proxy")
 
 SETTINGS = "kube-system/kube-proxy"
 MODE_IN_USE = "kube-proxy/mode-in-use"
+# How many seconds lie between two changes of the rules at least, as a learner writes it, and what is in use.
+PACE = "minSyncPeriod"
+PACE_IN_USE = "kube-proxy/min-sync-period-in-use"
 RETRY_SECONDS = 1.0
 BACKLOG = 4096
 
@@ -30,7 +35,9 @@ BACKLOG = 4096
 class Proxy:
     """Keeps the listeners as Services and EndpointSlices want them.
 
-    Connections that were chosen a pod for stay with it, whatever changes afterwards.
+    Connections that were chosen a pod for stay with it, whatever changes afterwards. Changes are followed at once. When
+    the ConfigMap says ``minSyncPeriod: 1s``, the default of the real one, the first of them is, and all that come
+    within that time after it together (pkg/proxy/runner/bounded_frequency_runner.go).
     """
 
     def __init__(self, client: Client, addresses: AddressRange, node: str, mode: str) -> None:
@@ -40,7 +47,7 @@ class Proxy:
         self._recorder = EventRecorder(client, "kube-proxy", node)
         self.services, self.slices = Informer(client, SERVICES), Informer(client, ENDPOINT_SLICES)
         self.settings = Informer(client, CONFIG_MAPS, "kube-system", field_selector="metadata.name=kube-proxy")
-        self._changed = asyncio.Event()
+        self._changed, self._pace, self._synced_at = asyncio.Event(), 0.0, -math.inf
         for informer in (self.services, self.slices, self.settings):
             informer.add_handler(lambda *_: self._changed.set())
         self._fronts: dict[Address, Front] = {}  # by the address on this machine
@@ -55,7 +62,18 @@ class Proxy:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._update()
+            await self._follow_settings()
+            await self._update_in_time()
+
+    async def _update_in_time(self) -> None:
+        """Follow the objects, or be woken again when the pace allows that."""
+        loop = asyncio.get_running_loop()
+        wait = self._synced_at + self._pace - loop.time()
+        if wait > 0:
+            loop.call_later(wait, self._changed.set)
+            return
+        self._synced_at = loop.time()
+        await self._update()
 
     def close(self) -> None:
         """Stop listening. Connections under way end with the process."""
@@ -68,7 +86,6 @@ class Proxy:
             self._listeners.pop(address).close()
         for address in [each for each in self._fronts if each not in self._listeners]:
             await self._listen(address)
-        await self._follow_mode()
         for service in list(self.services.items.values()):
             await self._tell_of_protocols(service)
 
@@ -79,9 +96,23 @@ class Proxy:
         known = {"", *(uid(each) for informer in (self.services, self.settings) for each in informer.items.values())}
         self._told = {each: texts for each, texts in self._told.items() if each in known}
 
-    async def _follow_mode(self) -> None:
+    async def _follow_settings(self) -> None:
         settings = self.settings.items.get(SETTINGS)
-        asked = ((settings or {}).get("data") or {}).get("mode", self._first_mode)
+        data = (settings or {}).get("data") or {}
+        await self._follow_mode(settings, data.get("mode", self._first_mode))
+        await self._follow_pace(settings, data.get(PACE, "0s"))
+        used = {MODE_IN_USE: self._mode, PACE_IN_USE: f"{self._pace:g}s"}
+        if settings and not used.items() <= annotations_of(settings).items():
+            await self._acknowledge(settings, used)
+
+    async def _follow_pace(self, settings: Object | None, asked: str) -> None:
+        if found := re.fullmatch(r"(\d+(?:\.\d+)?)s", asked):
+            self._pace = float(found[1])
+        else:
+            text = f"{PACE} {asked!r} is not understood; {self._pace:g}s stays. Write seconds, such as 1s."
+            await self._tell(CONFIG_MAPS, settings, "UnknownMinSyncPeriod", text)
+
+    async def _follow_mode(self, settings: Object | None, asked: str) -> None:
         mode = MODES.get(asked)
         if mode is None:
             known = ", ".join(MODES)
@@ -90,16 +121,14 @@ class Proxy:
         elif mode != self._mode:
             self._mode = mode
             logger.info("pods are now chosen in mode %s", mode)
-        if settings and annotations_of(settings).get(MODE_IN_USE) != self._mode:
-            await self._acknowledge(settings)
 
-    async def _acknowledge(self, settings: Object) -> None:
-        """Say on the ConfigMap which mode is in use, so that whoever changed it can wait for that."""
-        change = {"metadata": {"annotations": {MODE_IN_USE: self._mode}}}
+    async def _acknowledge(self, settings: Object, used: dict[str, str]) -> None:
+        """Say on the ConfigMap what is in use, so that whoever changed it can wait for that."""
+        change = {"metadata": {"annotations": used}}
         try:
             await self._client.patch(CONFIG_MAPS, name(settings), change, namespace(settings))
         except (ApiError, aiohttp.ClientError) as error:
-            logger.info("the mode in use could not be noted: %s", error)
+            logger.info("what is in use could not be noted: %s", error)
 
     async def _listen(self, address: Address) -> None:
         loop = asyncio.get_running_loop()

@@ -184,3 +184,14 @@ def test_the_embedded_proxy_is_switched_and_a_mode_that_does_not_exist_is_refuse
     lesson.balance("random")
     with pytest.raises(CourseError, match="There is no mode 'least'"):
         lesson.balance("least")
+
+
+def test_the_embedded_proxy_takes_its_time_when_told_and_a_pace_that_is_none_is_refused(
+    lesson: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lesson.pace(1)
+    assert "kube-proxy changes its rules 1 s apart at least now." in capsys.readouterr().out
+    lesson.pace(0)
+    assert "kube-proxy changes its rules at once now." in capsys.readouterr().out
+    with pytest.raises(CourseError, match="kube-proxy cannot wait -1 seconds"):
+        lesson.pace(-1)

@@ -82,8 +82,12 @@ class Api:
     def mode(self, mode: str) -> None:
         self.put(CONFIG_MAPS, "kube-proxy", "kube-system", data={"mode": mode})
 
-    def mode_in_use(self) -> str | None:
-        return self.objects["configmaps"]["kube-proxy"]["metadata"].get("annotations", {}).get("kube-proxy/mode-in-use")
+    def pace(self, seconds: str) -> None:
+        self.put(CONFIG_MAPS, "kube-proxy", "kube-system", data={"mode": "random", "minSyncPeriod": seconds})
+
+    def in_use(self, what: str) -> str | None:
+        annotations = self.objects["configmaps"]["kube-proxy"]["metadata"].get("annotations", {})
+        return annotations.get(f"kube-proxy/{what}-in-use")
 
 
 # Where a machine has one address only, pods differ by port; elsewhere both ways are tested.
@@ -216,7 +220,7 @@ def test_the_mode_follows_the_config_map(run, addresses, free_port):
             await until_served(address)
             at_random = [await served_by(address) for _ in range(60)]
             api.mode("ipvs")
-            await until(lambda: api.mode_in_use() == "round-robin")
+            await until(lambda: api.in_use("mode") == "round-robin")
             in_turns = [await served_by(address) for _ in range(60)]
             api.mode("nonsense")
             await until(lambda: api.events)
@@ -228,6 +232,30 @@ def test_the_mode_follows_the_config_map(run, addresses, free_port):
     assert event["type"] == "Warning"
     assert event["involvedObject"]["name"] == "kube-proxy"
     assert event["message"].startswith("The mode 'nonsense' is not known; round-robin stays. Known are random, ")
+
+
+def test_changes_that_follow_each_other_wait_for_the_pace_and_the_first_one_does_not(run, addresses, free_port):
+    async def scenario():
+        address, loop = ("127.0.0.1", free_port), asyncio.get_running_loop()
+        async with cluster(addresses) as api:
+            api.service(free_port)
+            api.pace("0.5s")
+            await until(lambda: api.in_use("min-sync-period") == "0.5s")
+            await asyncio.sleep(0.6)  # quiet for longer than the pace: what comes now is the first change
+            began = loop.time()
+            api.endpoints("10.244.0.1")
+            await until_served(address, "10.244.0.1")
+            first = loop.time() - began
+            api.endpoints("10.244.0.2")
+            await until_served(address, "10.244.0.2")
+            second = loop.time() - began
+            api.pace("often")
+            await until(lambda: api.events)
+            return first, second, api.events[0]["message"]
+
+    first, second, message = run(scenario())
+    assert first < 0.5 <= second
+    assert message == "minSyncPeriod 'often' is not understood; 0.5s stays. Write seconds, such as 1s."
 
 
 def test_affinity_keeps_a_client_by_its_address(run, addresses, free_port):
