@@ -43,11 +43,15 @@ def is_selected(pod: Object, selector: Mapping[str, str]) -> bool:
 
 def phase_of(pod: Object, selector: Mapping[str, str]) -> str:
     """What a pod is doing as its Service sees it."""
+    phase = own_phase(pod)
+    return phase if phase == TERMINATING or is_selected(pod, selector) else NOT_SELECTED
+
+
+def own_phase(pod: Object) -> str:
+    """What a pod is doing, whoever selects it."""
     status = pod.get("status") or {}
     if pod["metadata"].get("deletionTimestamp") or status.get("phase") in ("Succeeded", "Failed"):
         return TERMINATING
-    if not is_selected(pod, selector):
-        return NOT_SELECTED
     if any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or []):
         return READY
     containers = status.get("containerStatuses") or []
