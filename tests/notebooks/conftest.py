@@ -1,0 +1,168 @@
+"""A learner at a JupyterLab in a real browser. ``KUBECHAOS_SCREENSHOTS=FOLDER`` keeps pictures of what is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kubechaos_helpers.course import exercise
+from pocket_cluster import lifecycle
+from pocket_cluster.home import Home
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CELL_MILLISECONDS = 90_000
+START_SECONDS = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab that shows the learner's copies, on a cluster of its own."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    home, my = Home(folder / "cluster"), folder / "my"
+    own = {"POCKET_CLUSTER_HOME": str(home.path), "KUBECHAOS_MY": str(my), "JUPYTER_CONFIG_DIR": str(folder / "config")}
+    environment = {**os.environ, **own, "JUPYTER_DATA_DIR": str(folder / "data")}
+    code = "from kubechaos_helpers.files import open_copies; print(open_copies())"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=60)
+    port = _free_port()
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--port-retries=0", "--IdentityProvider.token="]
+    lab = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={my}"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    _wait_for(f"{address}/api")
+    yield address
+    lab.terminate()
+    lab.wait(30)
+    lifecycle.down(home)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, f"{url} does not answer"
+            time.sleep(0.2)  # a starting server cannot be waited for in another way
+
+
+class Learner:
+    """Goes through the learner's copy of a notebook, cell by cell, and solves the exercises as the course does."""
+
+    def __init__(self, page: Page, address: str, notebook: str) -> None:
+        self.page, self._notebook = page, notebook
+        self._exercises = [cell["metadata"].get("exercise", "") for cell in _cells_of_the_copy(notebook)]
+        page.goto(f"{address}/doc/tree/{notebook}?reset")
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+        page.locator(".jp-Notebook .jp-Cell").first.click()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+Home")
+        self._place = 0
+
+    def cell(self, words: str) -> Locator:
+        """The code cell that has these words."""
+        return self.page.locator(".jp-CodeCell", has_text=words)
+
+    def go_to(self, words: str) -> None:
+        """Run everything down to the cell with these words, and that one."""
+        while not self.cell(words).locator(".jp-OutputArea-output").count():
+            self.step()
+
+    def go_to_the_end(self) -> None:
+        while self._place < len(self._exercises):
+            self.step()
+
+    def step(self) -> None:
+        """Shift+Enter, and wait until the cell has its number."""
+        here = self.page.locator(f".jp-Notebook [data-windowed-list-index='{self._place}']")
+        if "jp-mod-active" not in (here.get_attribute("class") or ""):  # something was clicked elsewhere
+            here.locator(".jp-InputPrompt").first.click(force=True)
+        if self._exercises[self._place]:
+            self._write(exercise.solution(self._exercises[self._place]))
+        self.page.keyboard.press("Shift+Enter")
+        if "jp-CodeCell" in (here.get_attribute("class") or ""):
+            finished = here.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]"))
+            finished.wait_for(state="attached", timeout=CELL_MILLISECONDS)
+            self._look(here)
+        self._place += 1
+
+    def _write(self, source: str) -> None:
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(source)
+
+    def _look(self, cell: Locator) -> None:
+        """No traceback, and a name for every control and words for every picture."""
+        for error in cell.locator(
+            ".jp-OutputArea-output[data-mime-type*='error'], .jp-RenderedText[data-mime-type*=stderr]"
+        ).all():
+            assert "Traceback" not in error.inner_text(), error.inner_text()
+        for control in cell.locator(".jp-OutputArea-output").locator("button, input, textarea, [role=slider]").all():
+            if control.is_visible():
+                assert _name(control), control.evaluate("node => node.outerHTML")
+        for picture in cell.locator(".jp-OutputArea-output img").all():
+            assert re.search(r"\w+ .*\.", picture.get_attribute("alt") or ""), "a picture without words"
+        if os.environ.get("KUBECHAOS_SCREENSHOTS"):
+            self.picture(f"{self._notebook[:2]}-{self._place:03}")
+
+    def picture(self, name: str) -> None:
+        """Keep what is on the screen, if pictures are wanted."""
+        folder = os.environ.get("KUBECHAOS_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def _cells_of_the_copy(notebook: str) -> list[Any]:
+    """The shipped notebook's cells without all but the first of each exercise's."""
+    cells = json.loads((ROOT / "notebooks" / notebook).read_text())["cells"]
+    identities = [cell["metadata"].get("exercise", "") for cell in cells]
+    again = [bool(one) and one == before for one, before in zip(identities, ["", *identities[:-1]], strict=True)]
+    return [cell for cell, is_again in zip(cells, again, strict=True) if not is_again]
+
+
+def _name(control: Locator) -> str:
+    """Roughly how the accessible name is found: label, title, own words."""
+    return str(
+        control.evaluate(
+            "node => node.getAttribute('aria-label') || node.title || node.textContent.trim()"
+            " || node.closest('.widget-inline-hbox, label')?.textContent.trim() || ''"
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def at(tab: Page, jupyter: str) -> Any:
+    """``at(notebook)`` opens a learner's copy."""
+    return lambda notebook: Learner(tab, jupyter, notebook)
