@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEAR_SECONDS = 1.0
 MOST_IN_TABLE = 20
 JUST_GONE, UNTRIED = "just gone", "untried"
-NOBODY, UNFOLLOWED = "nobody", "unfollowed"
+NOBODY, UNFOLLOWED, UNCHANGED = "nobody", "unfollowed", "unchanged"
 # What is said of the pods in a state, and of no pod in particular.
 SAID_OF_PODS = {
     TERMINATING: "terminating",
@@ -26,8 +26,11 @@ SAID_OF_PODS = {
     JUST_GONE: "just gone",
     UNTRIED: "ready without having answered yet",
 }
-SAID = {NOBODY: "no pod was ready in the EndpointSlice", UNFOLLOWED: "the story was not followed"}
-NOTHING = "no pod changed"
+SAID = {
+    NOBODY: "no pod was ready in the EndpointSlice",
+    UNFOLLOWED: "the story was not followed",
+    UNCHANGED: "no pod changed",
+}
 
 Doing = dict[str, list[str]]
 
@@ -86,28 +89,29 @@ class LostVisits:
         return f"{everything}at {first} s" if first == last else f"{everything}between {first} s and {last} s"
 
     def _meanwhile(self) -> str:
-        """One circumstance as it is; of several, how often each came, the most frequent first."""
-        groups: dict[frozenset[str], list[LostVisit]] = {}
+        """What went on during all of them, then what went on during some, the most frequent first."""
+        groups: dict[str, list[LostVisit]] = {}
         for each in self.all:
-            groups.setdefault(frozenset(each.doing), []).append(each)
-        largest = sorted(groups.values(), key=len, reverse=True)
-        texts = [_circumstance(_together(group)) for group in largest]
-        if len(texts) == 1:
-            return f", while {texts[0]}"
-        return ": " + "; ".join(f"{len(group):,} while {text}" for group, text in zip(largest, texts, strict=True))
+            for state in each.doing or {UNCHANGED: []}:
+                groups.setdefault(state, []).append(each)
+        texts = {state: _circumstance(_pods_in(state, group)) for state, group in groups.items()}
+        always = [text for state, text in texts.items() if len(groups[state]) == len(self.all)]
+        some = sorted((state for state in groups if texts[state] not in always), key=lambda state: -len(groups[state]))
+        parts = [f", while {' and '.join(always)}"] if always else []
+        return "".join([*parts, *(f", {len(groups[state]):,} of them while {texts[state]}" for state in some)])
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.reading()}".strip()
 
 
-def _together(group: list[LostVisit]) -> Doing:
-    """All pods that were in each state during one of these visits."""
-    return {state: sorted({pod for each in group for pod in each.doing[state]}) for state in group[0].doing}
+def _pods_in(state: str, group: list[LostVisit]) -> Doing:
+    """All pods that were in a state during one of these visits."""
+    return {state: sorted({pod for each in group for pod in each.doing.get(state, [])})}
 
 
 def _circumstance(doing: Doing) -> str:
     said = [f"{_subject(pods)} {SAID_OF_PODS[state]}" if pods else SAID[state] for state, pods in doing.items()]
-    return " and ".join(said) or NOTHING
+    return " and ".join(said) or SAID[UNCHANGED]
 
 
 def _subject(pods: list[str]) -> str:
@@ -145,6 +149,8 @@ def _around(told: Told, visit: Visit, started: float, first_answers: Mapping[str
             state = UNTRIED
         if state:
             doing.setdefault(state, []).append(pod)
+    if UNTRIED in doing:  # they are listed still, those are not
+        doing.pop(JUST_GONE, None)
     nobody: Doing = {} if has_ready else {NOBODY: []}
     return nobody | {state: sorted(doing[state]) for state in SAID_OF_PODS if state in doing}
 

@@ -30,9 +30,15 @@ def show_over_time(visits: Visits, what: str = "version") -> Chart:
     figure = blank_figure(3.2)
     axes = figure.subplots()
     draw_rates(axes, visits, what, 0.0, duration(visits))
-    axes.set_title(f"Requests per second by {what}", loc="left")
+    # A few failures among many requests are too thin to see, so each has a mark of its own.
+    failures = [visit.start for visit in visits if visit.error]
+    axes.plot(failures, [1.03] * len(failures), "kx", transform=axes.get_xaxis_transform(), clip_on=False)
+    axes.set_title(
+        f"Requests per second by {what}" + (", each failure as a cross" if failures else ""), loc="left", pad=14
+    )
     axes.set_xlabel("seconds since the probe began")
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    if len(visits):
+        figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return Chart(figure, reading(visits, what), table(visits, what))
 
 

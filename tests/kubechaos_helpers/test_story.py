@@ -65,8 +65,8 @@ def test_each_lost_visit_has_a_line() -> None:
         "3.15 s    0.010 s   cut off     old      old was terminating and new was ready without having answered yet",
     ]
     assert found.reading() == (
-        "2 of 4 requests failed, all between 3.0 s and 3.1 s: 1 while new was ready without having answered yet;"
-        " 1 while old was terminating and new was ready without having answered yet."
+        "2 of 4 requests failed, all between 3.0 s and 3.1 s, while new was ready without having answered yet,"
+        " 1 of them while old was terminating."
     )
     assert [(each.pod, each.error) for each in found] == [("", "no answer"), ("old", "cut off")]
 
@@ -130,6 +130,14 @@ def test_many_lost_visits_are_cut_short() -> None:
     table = told().lost(visits(*ANSWERED, *many)).table()
     assert len(table.splitlines()) == 22
     assert table.endswith("and 5 more")
+
+
+def test_failures_of_several_moments_are_told_by_what_went_on() -> None:
+    found = told().lost(visits(*ANSWERED, *(visit(at, error="no answer") for at in (1.5, 3.2, 3.3))))
+    assert found.reading() == (
+        "3 of 20 requests failed, all between 1.5 s and 3.3 s, 2 of them while old was terminating,"
+        " 1 of them while no pod changed."
+    )
 
 
 def test_visits_of_another_time_are_refused() -> None:
