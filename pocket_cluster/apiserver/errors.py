@@ -29,7 +29,7 @@ class StatusError(Exception):
             "message": self.message,
             "reason": self.reason,
         }
-        if self.details:
+        if self.details is not None:  # clients look into empty details too
             status["details"] = self.details
         return status | {"code": self.code}
 

@@ -78,16 +78,18 @@ class CommandStreams:
 
 
 class Pipes(CommandStreams):
-    """A pipe for each of the wanted streams; the others lead nowhere."""
+    """A pipe for each of the wanted streams, in a folder of their own below ``place``; the others lead nowhere."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__()
+        self._folder = Path(tempfile.mkdtemp(prefix="exec-", dir=place))
 
     async def open(self, wanted: set[str]) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="pocket-cluster-exec-"))
-        self._folder = folder
         for name in PIPE_NAMES:
             if name not in wanted:
                 self.paths.append(os.devnull)
                 continue
-            path = folder / name
+            path = self._folder / name
             os.mkfifo(path, 0o600)
             self.paths.append(str(path))
             reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -68,10 +68,9 @@ async def serve_command(
     # As real servers do: a client learns from an empty message that it is connected.
     await socket.send_bytes(bytes([STDOUT if "stdout" in wanted.streams else ERROR]))
     try:
-        status = await _run(socket, worker, record, wanted)
-        if socket.ws_protocol == V5 and status.get("code"):
-            # Real API servers translate this protocol, and say once more what the kubelet said.
-            status = _internal_error(status["message"])
+        outcome = await _run(socket, worker, record, wanted)
+        is_v5 = socket.ws_protocol == V5
+        status = exit_status(outcome, wanted.command, is_v5) if isinstance(outcome, int) else failure(outcome, is_v5)
         await socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
         await socket.close()
     except (ConnectionResetError, asyncio.CancelledError):
@@ -79,21 +78,24 @@ async def serve_command(
     return socket
 
 
-async def _run(socket: web.WebSocketResponse, worker: PodWorker, record: ContainerRecord, wanted: Wanted) -> Object:
+async def _run(socket: web.WebSocketResponse, worker: PodWorker, record: ContainerRecord, wanted: Wanted) -> int | str:
+    """The command's exit code, or why it could not be run."""
     number = signal_for_first_process(wanted.command)
     try:
         if number is not None:
             await worker.services.runtime.signal(record.id, number)
-            return exit_status(0)
+            return 0
         settings: ContainerSettings = {**worker.start_of(record).settings(), "argv": wanted.command}
         if wanted.terminal:
             settings["environment"] = {"TERM": "xterm", **settings["environment"]}
-        failure = start_failure(settings)
-        if failure:
-            return _internal_error(f'{EXEC_FAILED}"{secrets.token_hex(32)}": {NOT_STARTED}{failure}')
-        return exit_status(await _Session(socket, worker, record, wanted).run(settings))
+        why = start_failure(settings)
+        if why:
+            return f'{EXEC_FAILED}"{secrets.token_hex(32)}": {NOT_STARTED}{why}'
+        return await _Session(socket, worker, record, wanted).run(settings)
+    except ConnectionResetError:
+        raise
     except (RuntimeUnavailable, OSError) as error:
-        return _internal_error(f"error executing command in container: {error}")
+        return f"error executing command in container: {error}"
 
 
 class _Session:
@@ -122,7 +124,7 @@ class _Session:
             terminal = Terminal()
             await terminal.open()
             return terminal
-        pipes = Pipes()
+        pipes = Pipes(self._worker.services.home.run_dir)
         await pipes.open(self._wanted.streams)
         return pipes
 
@@ -175,22 +177,33 @@ class _Session:
             streams.close_input()
 
 
-def exit_status(code: int) -> Object:
+# Real API servers translate v5 into the protocol of the kubelet: so its Statuses say some things once more.
+
+
+def exit_status(code: int, command: list[str], is_v5: bool) -> Object:
     """How the error channel words the end of a command (cri-streaming, pkg/streaming/remotecommand/exec.go)."""
+    head: Object = {"metadata": {}} if is_v5 else {}
     if code == 0:
-        return {"metadata": {}, "status": "Success"}
+        return {**head, "status": "Success"}
+    told = f"command terminated with exit code {code}"
+    plain = f"error executing command [{' '.join(command)}], exit code {code}"
     return {
-        "metadata": {},
+        **head,
         "status": "Failure",
-        "message": f"command terminated with non-zero exit code: exit status {code}",
+        "message": f"command terminated with non-zero exit code: {told if is_v5 else plain}",
         "reason": "NonZeroExitCode",
         "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
     }
 
 
-def _internal_error(why: str) -> Object:
+def failure(why: str, is_v5: bool) -> Object:
+    """How it words that a command could not be run."""
     message = f"Internal error occurred: {why}"
-    return {"metadata": {}, "status": "Failure", "message": message, "reason": "InternalError", "code": 500}
+    status: Object = {"status": "Failure", "message": message, "reason": "InternalError", "code": 500}
+    if not is_v5:
+        return status
+    repeated = {"message": f"Internal error occurred: {message}", "details": {"causes": [{"message": message}]}}
+    return {"metadata": {}, **status, **repeated}
 
 
 def signal_for_first_process(command: list[str]) -> int | None:

@@ -21,6 +21,7 @@ from pocket_cluster.apiserver.schema.definitions import (
     names_by_kind,
     plain_type,
 )
+from pocket_cluster.apiserver.schema.openapi_connections import connection_paths
 
 COMPONENTS = "#/components/schemas/"
 # The kinds whose size can be set through the subresource scale.
@@ -113,7 +114,7 @@ class _Writer:
         self._wanted: dict[str, None] = {}
 
     def paths(self, resource: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All paths of one resource: collections, objects, and the subresources status and scale."""
+        """All paths of one resource: collections, objects, the subresources status and scale, and connections."""
         kind = (resource.group, resource.version, resource.kind)
         one = self._name(kind)
         scope = {"namespace": "The object's namespace."} if resource.namespaced else {}
@@ -129,6 +130,7 @@ class _Writer:
         if resource.kind in SCALABLE:
             scale = self._part(resource, SCALE, self._name(SCALE))
             yield f"{collection}/{{name}}/scale", scale | _path_parameters(named)
+        yield from connection_paths(resource)
 
     def schemas(self) -> dict[str, Any]:
         """The wanted types and all that they refer to."""

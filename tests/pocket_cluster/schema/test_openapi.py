@@ -62,3 +62,23 @@ def test_a_field_is_explained_with_its_type_and_its_values() -> None:
     assert replicas["description"].startswith("Number of desired pods.")
     strategy = schemas["io.k8s.api.apps.v1.DeploymentStrategy"]["properties"]["type"]
     assert strategy["enum"] == ["Recreate", "RollingUpdate"]
+
+
+def test_connections_are_documented_as_a_real_cluster_documents_them() -> None:
+    paths = document_of(resources.PODS)["paths"]
+    found = {
+        path.removeprefix("/api/v1/namespaces/{namespace}/"): {
+            method: item[method]["x-kubernetes-group-version-kind"]["kind"] for method in item if method != "parameters"
+        }
+        for path, item in paths.items()
+        if any(item[method].get("x-kubernetes-action") == "connect" for method in item if method != "parameters")
+    }
+    proxied = ("get", "put", "post", "delete", "options", "head", "patch")
+    assert found == {
+        "pods/{name}/exec": dict.fromkeys(("get", "post"), "PodExecOptions"),
+        "pods/{name}/portforward": dict.fromkeys(("get", "post"), "PodPortForwardOptions"),
+        "pods/{name}/proxy": dict.fromkeys(proxied, "PodProxyOptions"),
+        "pods/{name}/proxy/{path}": dict.fromkeys(proxied, "PodProxyOptions"),
+        "services/{name}/proxy": dict.fromkeys(proxied, "ServiceProxyOptions"),
+        "services/{name}/proxy/{path}": dict.fromkeys(proxied, "ServiceProxyOptions"),
+    }

@@ -73,11 +73,15 @@ class Cluster:
             assert time.monotonic() < deadline, why
             time.sleep(0.05)
 
-    def pods(self, app: str = "web") -> list[str]:
-        """The names of the ready pods of an app."""
-        listed = json.loads(self.output("get", "pods", "-l", f"app={app}", "-o", "json"))
-        ready = [pod for pod in listed["items"] if _is_ready(pod)]
-        return sorted(pod["metadata"]["name"] for pod in ready)
+    def pods(self) -> list[str]:
+        """The names of the Deployment's two pods, as soon as both are ready."""
+        found: list[str] = self.eventually(self._both_pods, "two ready pods")
+        return found
+
+    def _both_pods(self) -> list[str] | None:
+        listed = json.loads(self.output("get", "pods", "-l", "app=web", "-o", "json"))
+        ready = sorted(pod["metadata"]["name"] for pod in listed["items"] if _is_ready(pod))
+        return ready if len(ready) == 2 else None
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

@@ -161,7 +161,6 @@ def test_kill_1_reaches_the_pods_own_first_process(cluster: Cluster) -> None:
     before = _restarts(cluster)
     assert cluster.kubectl("exec", cluster.pods()[0], "--", "sh", "-c", "kill -TERM 1").returncode == 0
     cluster.eventually(lambda: _restarts(cluster) == before + 1, "no container was started again")
-    cluster.output("wait", "--for=condition=Available", "deploy/web", "--timeout", "25s")
 
 
 def _restarts(cluster: Cluster) -> int:
@@ -210,6 +209,34 @@ def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
         assert caller.stdout.readline() == "begun\n"
         cluster.output("delete", "pod", "short", "--grace-period", "1")
         assert caller.wait(20) == 137
+
+
+def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, pod: str) -> None:
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(1000)"
+    command = cluster.command("exec", pod, "--", "python", "-c", program)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as caller:
+        assert caller.stdout
+        number = int(caller.stdout.readline())
+        os.kill(_component(cluster, "kubelet"), signal.SIGKILL)
+        caller.wait(20)
+    cluster.eventually(lambda: not _runs(number), "the command goes on without its kubelet")
+    cluster.eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "no kubelet answers")
+    assert not list(cluster.home.run_dir.glob("exec-*"))
+
+
+def test_a_command_ends_for_its_caller_when_the_runtime_ends(cluster: Cluster) -> None:
+    command = cluster.command("exec", cluster.pods()[0], "--", "sh", "-c", "echo begun; sleep 1000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as caller:
+        assert caller.stdout
+        assert caller.stdout.readline() == "begun\n"
+        os.kill(_component(cluster, "runtime"), signal.SIGKILL)
+        assert caller.wait(20) == 137
+
+
+def _component(cluster: Cluster, name: str) -> int:
+    """The process of that part of the cluster, by the supervisor's log."""
+    lines = (cluster.home.logs_dir / "supervisor.log").read_text().splitlines()
+    return [int(line.rsplit(" ", 1)[1]) for line in lines if f"{name} runs as process" in line][-1]
 
 
 def _runs(number: int) -> bool:

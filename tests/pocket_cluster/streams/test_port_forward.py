@@ -138,7 +138,6 @@ def test_it_is_lost_with_its_pod_though_others_are_there(cluster: Cluster) -> No
         _, said = forwarded.process.communicate(timeout=20)
     assert "is closed" in said
     assert said.endswith("error: lost connection to pod\n")
-    cluster.output("rollout", "status", "deploy/web", "--timeout", "25s")
 
 
 def test_a_pod_that_does_not_run_is_refused(cluster: Cluster) -> None:

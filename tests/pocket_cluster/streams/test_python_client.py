@@ -11,6 +11,8 @@ import pytest
 kubernetes = pytest.importorskip("kubernetes", reason="The official client is part of the course, not of the cluster.")
 stream = pytest.importorskip("kubernetes.stream")
 
+V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
+
 if TYPE_CHECKING:
     from conftest import Cluster
 
@@ -43,18 +45,32 @@ def test_exec_talks_in_steps_and_knows_the_exit_code(api: Any, cluster: Cluster)
     assert shell.returncode == 5
 
 
-@pytest.mark.parametrize("protocol", ["v4.channel.k8s.io", "v5.channel.k8s.io"])
-def test_exec_speaks_each_protocol(api: Any, cluster: Cluster, protocol: str) -> None:
+def error_channel(api: Any, pod: str, command: list[str], protocol: str) -> dict[str, Any]:
+    """What that protocol's error channel says in the end."""
     api.api_client.default_headers["sec-websocket-protocol"] = protocol
     try:
-        shell = execute(api, cluster.pods()[0], ["nosuch"], _preload_content=False)
+        shell = execute(api, pod, command, _preload_content=False)
         shell.run_forever(timeout=20)
     finally:
         del api.api_client.default_headers["sec-websocket-protocol"]
-    found = json.loads(shell.read_channel(3) or "{}")
     assert shell.subprotocol == protocol
-    assert found["reason"] == "InternalError"
-    assert found["message"].count("Internal error occurred: ") == (2 if protocol.startswith("v5") else 1)
+    found: dict[str, Any] = json.loads(shell.read_channel(3))
+    return found
+
+
+def test_each_protocol_words_the_end_as_a_real_cluster_does(api: Any, cluster: Cluster) -> None:
+    pod, exiting = cluster.pods()[0], ["sh", "-c", "exit 3"]
+    head = {"status": "Failure", "message": "command terminated with non-zero exit code: "}
+    tail = {"reason": "NonZeroExitCode", "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}}
+    why = "error executing command [sh -c exit 3], exit code 3"
+    assert error_channel(api, pod, exiting, V4) == {**head, "message": head["message"] + why, **tail}
+    why = "command terminated with exit code 3"
+    assert error_channel(api, pod, exiting, V5) == {"metadata": {}, **head, "message": head["message"] + why, **tail}
+    assert error_channel(api, pod, ["true"], V5) == {"metadata": {}, "status": "Success"}
+    for protocol, times in ((V4, 1), (V5, 2)):
+        found = error_channel(api, pod, ["nosuch"], protocol)
+        assert (found["reason"], found["code"]) == ("InternalError", 500)
+        assert found["message"].count("Internal error occurred: ") == times
 
 
 def test_exec_in_a_pod_that_is_not_there_is_an_api_exception(api: Any) -> None:
