@@ -10,9 +10,9 @@ Importing this costs little: the official client, matplotlib and ipywidgets are 
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.connect import connect
 from kubechaos_helpers.course import page
+from kubechaos_helpers.enough import requests_to_tell
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.recordings import recording
-from kubechaos_helpers.statistics import requests_needed
 from kubechaos_helpers.visits import Split, Visits
 
-__all__ = ["Cluster", "CourseError", "Split", "Visits", "connect", "page", "recording", "requests_needed"]
+__all__ = ["Cluster", "CourseError", "Split", "Visits", "connect", "page", "recording", "requests_to_tell"]
