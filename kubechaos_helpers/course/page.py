@@ -9,6 +9,7 @@ from kubechaos_helpers import manifests
 from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.course import pages
+from kubechaos_helpers.course.beside import show_beside
 from kubechaos_helpers.course.lesson import end
 from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
@@ -23,6 +24,22 @@ def start(number: str) -> None:
         print(f"Your own copy of this page, without the answers: {_shown(copy)}. Open that one to learn.")
     else:
         print("This is your own copy: change what you like.")
+    _explain_missing_names()
+
+
+def _explain_missing_names() -> None:
+    """Where a cell was left out, say which name is missing instead of showing a traceback."""
+    from IPython import get_ipython
+
+    def explain(_shell: object, _kind: type, error: NameError, *_: object, **__: object) -> None:
+        print(
+            f"There is no {error.name!r} yet: a cell further up makes it. Run the cells above this one first"
+            " (menu Run, Run All Above Selected Cell), or at least the first one and those of this section."
+        )
+
+    shell = get_ipython()  # type: ignore[no-untyped-call]
+    if shell is not None:
+        shell.set_custom_exc((NameError,), explain)
 
 
 def _shown(path: Path) -> str:
@@ -126,6 +143,7 @@ __all__ = [
     "link",
     "mine",
     "shipped",
+    "show_beside",
     "show_difference",
     "show_endpoints",
     "show_pool",
