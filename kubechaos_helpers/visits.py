@@ -108,16 +108,21 @@ class Visits:
         ordered = sorted(self.answered, key=lambda visit: visit.start)
         return [self.name_of(visit, what) for visit in ordered]
 
+    def firsts(self) -> list[Visit]:
+        """Each connection's first answer, in their order: what kube-proxy chose."""
+        found: dict[int, Visit] = {}
+        for visit in sorted(self.answered, key=lambda visit: visit.start):
+            found.setdefault(visit.connection, visit)
+        return list(found.values())
+
     def order(self) -> Order:
         """Whether the pods took turns or were drawn at random, judged by each connection's first answer.
 
         Visitors who connect at the same moment blur turns, so only one visitor's connections can look random.
         """
-        firsts: dict[int, Visit] = {}
-        for visit in sorted(self.answered, key=lambda visit: visit.start):
-            firsts.setdefault(visit.connection, visit)
-        found = statistics.order([visit.pod for visit in firsts.values()])
-        if found.verdict == statistics.RANDOM and len({visit.visitor for visit in firsts.values()}) > 1:
+        firsts = self.firsts()
+        found = statistics.order([visit.pod for visit in firsts])
+        if found.verdict == statistics.RANDOM and len({visit.visitor for visit in firsts}) > 1:
             return Order(
                 statistics.UNDECIDED,
                 "Undecided: several visitors connected at the same time, and that hides turns. Probe with visitors=1.",
