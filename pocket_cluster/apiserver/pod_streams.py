@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import MultiDict
 from yarl import URL
 
@@ -25,6 +25,8 @@ PROTOCOLS = {"exec": CHANNELS, "portforward": ("SPDY/3.1+portforward.k8s.io", "v
 KUBELET_PATHS = {"exec": "exec", "portforward": "portForward"}
 # PodExecOptions and what the kubelet calls it (pkg/registry/core/pod/strategy.go, streamParams).
 EXEC_FLAGS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
+# How long an end that is told to close may take to answer.
+CLOSING_SECONDS = 2.0
 
 WebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
@@ -63,7 +65,9 @@ class PodStreams:
                 return await self._refusal(destination)
             connecting = session.ws_connect(destination.url, protocols=protocols, max_msg_size=0, autoclose=False)
             async with connecting as kubelet:
-                client = web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=0)
+                client = web.WebSocketResponse(
+                    protocols=protocols, compress=False, max_msg_size=0, timeout=CLOSING_SECONDS
+                )
                 await client.prepare(request)
                 await relay(client, kubelet)
                 return client
@@ -116,17 +120,22 @@ def _container(pod: Object, query: Mapping[str, str]) -> str:
 
 
 async def relay(client: WebSocket, backend: WebSocket) -> None:
-    """Pass messages both ways until one end closes; then the other is closed too."""
+    """Pass messages both ways until one end closes; then the other is closed too.
+
+    The client is told of a normal end only when the backend came to one: to kubectl it means success.
+    """
     ways = [asyncio.create_task(_pass_on(client, backend)), asyncio.create_task(_pass_on(backend, client))]
+    code = WSCloseCode.GOING_AWAY
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        code = WSCloseCode.OK if backend.close_code == WSCloseCode.OK else WSCloseCode.INTERNAL_ERROR
     finally:
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         for end in (client, backend):
             if not end.closed:
-                await end.close()
+                await end.close(code=code)
 
 
 async def _pass_on(source: WebSocket, target: WebSocket) -> None:

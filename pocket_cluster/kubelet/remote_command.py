@@ -16,7 +16,7 @@ import shlex
 import signal
 from typing import Any, NamedTuple
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import MultiMapping
 
 from pocket_cluster.api.objects import Object
@@ -73,8 +73,8 @@ async def serve_command(
         status = exit_status(outcome, wanted.command, is_v5) if isinstance(outcome, int) else failure(outcome, is_v5)
         await socket.send_bytes(bytes([ERROR]) + json.dumps(status).encode())
         await socket.close()
-    except (ConnectionResetError, asyncio.CancelledError):
-        pass  # they have gone
+    except (ConnectionResetError, asyncio.CancelledError):  # they have gone, or this kubelet is going
+        await socket.close(code=WSCloseCode.GOING_AWAY)
     return socket
 
 

@@ -218,10 +218,21 @@ def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, po
         assert caller.stdout
         number = int(caller.stdout.readline())
         os.kill(_component(cluster, "kubelet"), signal.SIGKILL)
-        caller.wait(20)
+        assert caller.wait(20) == 1
     cluster.eventually(lambda: not _runs(number), "the command goes on without its kubelet")
     cluster.eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "no kubelet answers")
     assert not list(cluster.home.run_dir.glob("exec-*"))
+
+
+@pytest.mark.parametrize("component", ["kubelet", "apiserver"])
+def test_a_part_of_the_cluster_that_is_stopped_is_no_success(cluster: Cluster, pod: str, component: str) -> None:
+    command = cluster.command("exec", pod, "--", "sh", "-c", "echo begun; sleep 1000")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout
+        assert caller.stdout.readline() == "begun\n"
+        os.kill(_component(cluster, component), signal.SIGTERM)
+        assert caller.wait(20) == 1
+    cluster.eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "no kubelet answers")
 
 
 def test_a_command_ends_for_its_caller_when_the_runtime_ends(cluster: Cluster) -> None:
