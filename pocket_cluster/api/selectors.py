@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-LABEL_TOKEN = re.compile(r"\s*(notin\b|in\b|exists\b|==|!=|=|!|,|\(|\)|<|>|[^\s=!,()<>]+)")
+LABEL_TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|<|>|[^\s=!,()<>]+)")
 
 
 class SelectorError(ValueError):

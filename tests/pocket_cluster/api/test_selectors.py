@@ -72,3 +72,7 @@ def test_field_selectors_split_at_commas_and_keep_escaped_ones() -> None:
 def test_a_field_selector_without_operator_is_refused() -> None:
     with pytest.raises(selectors.SelectorError, match="can't understand 'nonsense'"):
         selectors.parse_field_selector("nonsense")
+
+
+def test_a_value_may_begin_with_the_name_of_an_operator() -> None:
+    assert selectors.parse_label_selector("app=in-study,tier notin (in-a)").matches({"app": "in-study"})
