@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kubechaos_helpers.phases import DOWN, LISTED_READY, NOT_SELECTED, READY, RUNNING, TERMINATING, Span
 from kubechaos_helpers.printing import align
+from kubechaos_helpers.prober import TIMEOUT
 from kubechaos_helpers.visits import Visit, Visits, plural
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def find(told: Told, visits: Visits) -> LostVisits:
 
 def _around(told: Told, visit: Visit, started: float, first_answers: Mapping[str, float]) -> Doing:
     """The pods in each noteworthy state during a visit; times of first answers are since the probe began."""
-    begin, end = started + visit.start, started + visit.start + visit.seconds
+    begin = started + visit.start
+    # Who waited in vain was lost when they began to wait.
+    end = begin if visit.error == TIMEOUT else begin + visit.seconds
     if begin > told.end or end < told.begin:
         return {UNFOLLOWED: []}
     doing: Doing = {}

@@ -41,14 +41,7 @@ def show_story(told: Told, visits: Visits) -> Chart:
     figure = blank_figure(row_inches + BELOW_INCHES + 1.7)
     rows, below = figure.subplots(2, 1, sharex=True, height_ratios=[row_inches, BELOW_INCHES])
     _draw_pods(rows, told, visits)
-    rows.plot(
-        [each.at for each in failed],
-        [len(told.pods)] * len(failed),
-        "|",
-        color="black",
-        markersize=14,
-        markeredgewidth=2,
-    )
+    _draw_failures(rows, failed, len(told.pods))
     _name_rows(rows, [*(short_name(pod, told) for pod in told.pods), traffic.FAILURES])
     rows.set_title(f"What happened behind {told.service}", loc="left")
     rows.tick_params(labelbottom=False)
@@ -87,6 +80,13 @@ def _draw_span(axes: Axes, span: Span, started: float, low: float, height: float
         edgecolor=look.line,
         linewidth=0.6,
     )
+
+
+def _draw_failures(axes: Axes, failed: lost.LostVisits, place: int) -> None:
+    """A mark where each was sent, and a line for as long as its visitor waited in vain."""
+    begins, ends = [each.at for each in failed], [each.at + each.seconds for each in failed]
+    axes.plot(begins, [place] * len(begins), "|", color="black", markersize=14, markeredgewidth=2)
+    axes.hlines([place] * len(begins), begins, ends, color="black", linewidth=1.5)
 
 
 def _name_rows(axes: Axes, names: list[str]) -> None:

@@ -105,6 +105,12 @@ def test_what_the_pods_were_doing_is_said(pods: list, listed: list, at: float, m
     assert lost.sentence == meanwhile
 
 
+def test_who_waited_in_vain_was_lost_when_they_began_to_wait() -> None:
+    waited = Visit(1.5, 5, 0, 1, 1, "", 0, 0, "timeout")
+    [lost] = told().lost(visits(*ANSWERED, waited))
+    assert lost.sentence == "no pod changed"
+
+
 def test_when_all_is_answered_it_says_so_and_how_many_pods_came_and_went() -> None:
     chart = told().show(visits(*ANSWERED))
     assert chart.reading == "All 17 requests were answered. 1 pod came and 1 went meanwhile."
