@@ -12,6 +12,7 @@ from pocket_cluster.apiserver.store import encode
 from pocket_cluster.home import KUBERNETES_VERSION
 
 JSON = "application/json"
+OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 AGGREGATED = "apidiscovery.k8s.io"
 
 
@@ -24,6 +25,8 @@ def add_discovery_routes(application: web.Application) -> None:
     router.add_get("/api/v1", _resources)
     router.add_get("/apis/{group}", _group)
     router.add_get("/apis/{group}/v1", _resources)
+    router.add_get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _no_custom_kinds)
+    router.add_get("/openapi/v2", _openapi_v2)
     router.add_get("/openapi/v3", _openapi_index)
     router.add_get("/openapi/v3/{path:.+}", _openapi_document)
 
@@ -72,6 +75,19 @@ async def _group(request: web.Request) -> web.Response:
 
 async def _resources(request: web.Request) -> web.Response:
     return _json_or_not_found(discovery.api_resource_list(request.match_info.get("group", "")))
+
+
+async def _no_custom_kinds(_: web.Request) -> web.Response:
+    """kubectl looks here for a kind that OpenAPI lacks. There are none; none can be made, so discovery is silent."""
+    head = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1"}
+    return _json(head | {"metadata": {}, "items": []})
+
+
+async def _openapi_v2(request: web.Request) -> web.Response:
+    """As protobuf to those who ask for it: kubectl, which wrote the version with an @ once."""
+    if OPENAPI_V2_PROTOBUF in request.headers.get("Accept", "").replace("@", "."):
+        return web.Response(body=schema.openapi_v2_protobuf_body(), content_type=OPENAPI_V2_PROTOBUF)
+    return web.Response(body=schema.openapi_v2_json(), content_type=JSON)
 
 
 async def _openapi_index(_: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from pocket_cluster.apiserver.schema.defaults import set_defaults
 from pocket_cluster.apiserver.schema.definitions import Field, Schema, definition_for
 from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
 from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
+from pocket_cluster.apiserver.schema.openapi_v2 import openapi_v2_json, openapi_v2_protobuf_body
 from pocket_cluster.apiserver.schema.prepare import prepare_for_create, prepare_for_update
 from pocket_cluster.apiserver.schema.validation import validate, validate_update
 from pocket_cluster.apiserver.schema.warnings import warnings_for
@@ -25,6 +26,8 @@ __all__ = [
     "definition_for",
     "openapi_document",
     "openapi_index",
+    "openapi_v2_json",
+    "openapi_v2_protobuf_body",
     "parse_body",
     "prepare_for_create",
     "prepare_for_update",
