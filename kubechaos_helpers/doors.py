@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NO_ANSWER = "no answer"
 SECONDS = 5.0
+# What was asked for; a page that does not know JSON is read for its words.
+AS_JSON = {"content-type": "application/json"}
 # What runs in the pod: for each request a line with when it began, how long it took, the status and what came.
 INSIDE = """
 import json, sys, time, urllib.request
@@ -147,7 +149,7 @@ def _visits(cluster: Cluster, rows: Iterator[Any]) -> Visits:
     started = 0.0
     for number, (start, seconds, status, body) in enumerate(rows):
         started = started or start
-        pod = recognise_pod({}, body.encode())
+        pod = recognise_pod(AS_JSON, body.encode())
         error = "" if status else NO_ANSWER
         found.append(Visit(start - started, seconds, 0, number, 1, pod, status, len(body), error))
     return Visits(found, cluster.versions(), started=started)

@@ -195,3 +195,28 @@ def test_the_embedded_proxy_takes_its_time_when_told_and_a_pace_that_is_none_is_
     assert "kube-proxy changes its rules at once now." in capsys.readouterr().out
     with pytest.raises(CourseError, match="kube-proxy cannot wait -1 seconds"):
         lesson.pace(-1)
+
+
+@pytest.mark.parametrize("via", ["inside", "api-server"])
+def test_other_doors_to_a_service_choose_a_pod_each_time(lesson: Cluster, via: str) -> None:
+    visits = lesson.probe("kubechaos-svc", via=via, requests=600)
+    assert visits.order().verdict == "random"
+    assert set(visits.by("version").shares) == {"custom", "original"}
+
+
+def test_a_forward_leads_to_one_pod_until_that_ends(lesson: Cluster) -> None:
+    forward = lesson.port_forward("kubechaos-svc")
+    assert forward.probe(10).pods == [forward.pod]
+    lesson.delete("pod", forward.pod)
+    assert forward.probe(3).errors == {"no answer": 3}
+
+
+def test_a_way_that_does_not_exist_and_a_service_without_pods_get_a_sentence(lesson: Cluster) -> None:
+    with pytest.raises(CourseError, match=r"There is no way 'tunnel' to a Service. Choose one of: inside, api-server"):
+        lesson.probe("kubechaos-svc", via="tunnel")
+    lesson.scale("kubechaos-custom", 0)
+    lesson.scale("kubechaos-original", 0)
+    lesson.wait_until_served_by("kubechaos-svc", 0)
+    for go in (lambda: lesson.probe("kubechaos-svc", via="inside"), lambda: lesson.port_forward("kubechaos-svc")):
+        with pytest.raises(CourseError, match="No ready pod is behind Service kubechaos-svc"):
+            go()

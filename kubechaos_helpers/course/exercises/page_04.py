@@ -42,7 +42,7 @@ def two_fifths(look: Look) -> Iterator[str]:
 @exercise(
     "04.enough",
     done="With so many connections a share of 70 % would have been told from 75 %, and a wrong verdict is very seldom.",
-    live_hint=lambda look: f"{_who(look)} `requests_needed(0.75, 0.70)` says how many connections tell the two apart.",
+    live_hint=lambda look: f"{_who(look)} `requests_to_tell(0.75, 0.70)` says how many it takes.",
     where='The check counts what you give it: `check("04.enough", visits)`. See `visits.connections`.',
     field="`requests` and `keep_alive=False` of `cluster.probe`: requests on a connection that is kept choose nothing.",
 )

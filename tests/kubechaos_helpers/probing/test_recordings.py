@@ -10,7 +10,7 @@ from kubechaos_helpers import CourseError, recording
 from kubechaos_helpers.recordings import load, save
 from kubechaos_helpers.visits import Visit, Visits
 
-FRESH = {"iptables-1-1": 2000, "iptables-1-3": 4000, "nftables-1-1": 2000, "nftables-1-3": 4000}
+FRESH = {"iptables-1-1": 4000, "iptables-1-3": 4000, "nftables-1-1": 2000, "nftables-1-3": 4000}
 FOLDER = Path(__file__).parents[3] / "recordings"
 
 

@@ -1,0 +1,137 @@
+"""What the exercises of page 03 find in wrong states, and that they pass by any route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kubechaos_helpers import Cluster
+from kubechaos_helpers.files import shipped
+
+Act = Callable[[Cluster], object]
+Found = Callable[[str, str, Act], str]
+OWN = "manifests/03-who-serves-my-request"
+WRONG_PORT = ("port: 3000\n          period", "port: 3001\n          period")
+NO_DELAY = ("KUBECHAOS_START_DELAY", "NO_DELAY")
+DUAL = "manifests/02-two-deployments-one-service/dual.yaml"
+
+
+def nothing(cluster: Cluster) -> None:
+    """Leave the section's start as it is."""
+
+
+def scaled(name: str, replicas: int, behind: int) -> Act:
+    def act(cluster: Cluster) -> None:
+        cluster.scale(name, replicas)
+        cluster.wait_until_served_by("kubechaos-svc", behind)
+
+    return act
+
+
+def balanced(mode: str) -> Act:
+    return lambda cluster: cluster.balance(mode)
+
+
+def one_pod_in_turns(cluster: Cluster) -> None:
+    cluster.balance("round-robin")
+    scaled("kubechaos-custom", 0, 1)(cluster)
+
+
+def affinity(value: str) -> Act:
+    """Session affinity by a patch, as kubectl would."""
+
+    def act(cluster: Cluster) -> None:
+        path = cluster.api.kind("services").path("default", "kubechaos-svc")
+        change = {"spec": {"sessionAffinity": value}}
+        cluster.api.request("PATCH", path, None, change, "application/merge-patch+json")
+
+    return act
+
+
+def alone(cluster: Cluster) -> None:
+    affinity("ClientIP")(cluster)
+    scaled("kubechaos-original", 0, 1)(cluster)
+
+
+def on_the_wrong_service(cluster: Cluster) -> None:
+    text = shipped(DUAL).read_text().split("---\n")[-1].replace("kubechaos-svc", "kubechaos-other-svc")
+    cluster.apply(text.replace("  type: NodePort\n", "  type: NodePort\n  sessionAffinity: ClientIP\n"))
+
+
+def manifest(name: str, *changes: tuple[str, str]) -> Act:
+    """Apply one of the page's manifests with words replaced, and wait until the original serves."""
+
+    def act(cluster: Cluster) -> None:
+        text = shipped(f"{OWN}/{name}").read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        cluster.apply(text)
+        cluster.wait_quietly(["kubechaos-original"])
+
+    return act
+
+
+def ready(act: Act) -> Act:
+    def both(cluster: Cluster) -> None:
+        act(cluster)
+        cluster.wait_until_ready()
+
+    return both
+
+
+def deleted(kind: str, name: str) -> Act:
+    return lambda cluster: cluster.delete(kind, name)
+
+
+WRONG = {
+    "03.turns": [
+        ("", nothing, "are 0 ready pods. Turns need two at least"),
+        ("03.2", nothing, "At random: 2 pods"),
+        ("03.2", balanced("random"), "Switch kube-proxy's mode to round-robin."),
+        ("03.2", scaled("kubechaos-custom", 3, 4), "At random: 4 pods"),
+        ("03.2", one_pod_in_turns, "is 1 ready pod. Turns need two at least"),
+    ],
+    "03.affinity": [
+        ("", nothing, "There is no Service kubechaos-svc."),
+        ("03.4", nothing, "The Service's sessionAffinity is None."),
+        ("03.4", deleted("service", "kubechaos-svc"), "There is no Service kubechaos-svc."),
+        ("03.4", alone, "one pod alone proves nothing."),
+        ("03.4", on_the_wrong_service, "The Service's sessionAffinity is None."),
+    ],
+    "03.ready": [
+        ("", nothing, "There is no Deployment kubechaos-custom."),
+        ("03.6", nothing, "has no readiness probe."),
+        ("03.6", ready(manifest("slow-start.yaml")), "has no readiness probe."),
+        (
+            "03.6",
+            manifest("with-probe.yaml", ("port: 3000\n          period", "port: 3001\n          period")),
+            "refused",
+        ),
+        ("03.6", manifest("with-probe.yaml", ("/healthz", "/health")), "statuscode: 404"),
+        (
+            "03.6",
+            ready(manifest("with-probe.yaml", ("KUBECHAOS_START_DELAY", "NO_DELAY"))),
+            "Keep KUBECHAOS_START_DELAY",
+        ),
+    ],
+}
+RIGHT = [
+    ("03.turns", "03.2", balanced("round-robin"), "by the ConfigMap"),
+    ("03.affinity", "03.4", affinity("ClientIP"), "by a patch"),
+    ("03.ready", "03.6", ready(manifest("with-probe.yaml")), "by the manifest"),
+    ("03.ready", "03.6", ready(manifest("with-probe.yaml", ("path: /healthz", "path: /"))), "by another path"),
+]
+
+
+@pytest.mark.parametrize(
+    ("identity", "section", "act", "sentence"), [(identity, *each) for identity in WRONG for each in WRONG[identity]]
+)
+def test_a_wrong_state_is_named(found: Found, identity: str, section: str, act: Act, sentence: str) -> None:
+    assert sentence in found(identity, section, act)
+
+
+@pytest.mark.parametrize(("identity", "section", "act", "route"), RIGHT)
+def test_a_right_state_passes(found: Found, identity: str, section: str, act: Act, route: str) -> None:
+    assert found(identity, section, act) == "", route
