@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kubechaos_helpers import address, applying, kube_proxy, printing, waiting
+from kubechaos_helpers import address, applying, kube_proxy, printing, rollouts, waiting
 from kubechaos_helpers.api import ANYTHING, TABLE, Api, Kind, Refused
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.files import mine, shipped
+from kubechaos_helpers.files import build_context
 from kubechaos_helpers.manifests import Entry, short
 from kubechaos_helpers.running_probe import RunningProbe, job_for
 from kubechaos_helpers.visits import Visits
@@ -20,14 +18,12 @@ if TYPE_CHECKING:
     from kubechaos_helpers.doors import PortForward
     from kubechaos_helpers.live import LiveTable
     from kubechaos_helpers.live_drawing import LiveDrawing
+    from kubechaos_helpers.load import Load
     from kubechaos_helpers.sliders import ReplicaSliders
     from kubechaos_helpers.story import Story
 
 Object = dict[str, Any]
-COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom"}
-PATCH_PROXY = ("-n", "kube-system", "patch", "configmap", "kube-proxy", "-p")
-LONGEST_PACE = 60
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+COURSE_IMAGES = {"local/kubechaos:v1": "original", "local/kubechaos:v2": "custom", "local/kubechaos:v3": "canary"}
 DELETE_SECONDS = 60.0
 POD_VERSION = "version"
 BACKGROUND = {"propagationPolicy": "Background"}
@@ -121,6 +117,14 @@ class Cluster:
         path = kind.path(self.namespace, pod, "log")
         print(self.api.request("GET", path, {"tailLines": str(lines)}, accept=ANYTHING), end="")
 
+    def run_in(self, pod: str, *command: str) -> None:
+        """Run a command in a pod and print what it says."""
+        from kubechaos_helpers.doors import execute
+
+        self.show_command("exec", pod, "--", *command)
+        self.read("pod", pod)  # says what there is when there is none
+        print(execute(self, pod, list(command)).rstrip())
+
     def watch(self, what: str = "pods", selector: str = "", seconds: float = 60.0) -> LiveTable:
         """A table that follows the pods until all are ready, ``seconds`` have passed, or Stop is pressed."""
         from kubechaos_helpers.live import LiveTable
@@ -202,12 +206,23 @@ class Cluster:
     def restart(self, deployment: str) -> None:
         """Replace a Deployment's pods, one after the other, without changing what runs in them."""
         self.show_command("rollout", "restart", f"deployment/{deployment}")
-        kind, now = self.api.kind("deployments"), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.read("deployment", deployment)  # says what there is when there is none
-        change = {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}}
-        path = kind.path(self.namespace, deployment)
-        self.api.request("PATCH", path, None, change, "application/merge-patch+json")
+        rollouts.restart(self.api, self.read("deployment", deployment))
         print(f"deployment.apps/{deployment} restarted")
+
+    def undo(self, deployment: str) -> None:
+        """Roll a Deployment back to the template that it ran before."""
+        self.show_command("rollout", "undo", f"deployment/{deployment}")
+        rollouts.undo(self.api, self.read("deployment", deployment))
+        print(f"deployment.apps/{deployment} rolled back")
+
+    def label(self, what: str, name: str, **labels: str | None) -> None:
+        """Give an object labels, or other values of those that it has; None takes one away."""
+        words = [f"{label}-" if value is None else f"{label}={value}" for label, value in labels.items()]
+        self.show_command("label", what, name, *words, "--overwrite")
+        found = self.read(what, name)  # says what there is when there is none
+        path = self.api.kind(what).path(self.namespace, found["metadata"]["name"])
+        self.api.request("PATCH", path, None, {"metadata": {"labels": labels}}, "application/merge-patch+json")
+        print(f"{self.api.kind(what).full_name}/{name} labeled")
 
     def build_image(self, context: str | Path, name: str) -> None:
         """Build an image. ``original`` and ``custom`` are the course's own contexts, ``custom`` the learner's copy."""
@@ -216,7 +231,7 @@ class Cluster:
                 f"{self.name} does not build images here. Build {name} where the cluster finds it, for instance with:"
                 f" minikube image build -t {name} -f Containerfile {context}"
             )
-        folder = _context(context)
+        folder = build_context(context)
         printing.command("pocket-cluster", "build", short(folder), name)
         self._images.build(folder, name)
         print(f"Built {name}.")
@@ -225,33 +240,15 @@ class Cluster:
         """Build those of the course's images that are missing. One that a learner built stays as it is."""
         for name, context in COURSE_IMAGES.items():
             if self._images is not None and name not in self._images:
-                self._images.build(_context(context), name)
+                self._images.build(build_context(context), name)
 
     def balance(self, mode: str) -> None:
         """Have the embedded kube-proxy choose pods in another way, ``random`` or ``round-robin``, and wait for that."""
-        if not self.is_own:
-            raise CourseError(
-                f"The kube-proxy of {self.name} is not this course's to switch: it serves others too. The cells that"
-                " compare both ways run on the embedded cluster, where KUBECHAOS_CLUSTER is not set."
-            )
-        if mode not in kube_proxy.MODES:
-            raise CourseError(f"There is no mode {mode!r}. Choose one of: {', '.join(kube_proxy.MODES)}.")
-        settings = {kube_proxy.MODE: mode}
-        self.show_command(*PATCH_PROXY, json.dumps({"data": settings}))
-        kube_proxy.use(self.api, settings)
-        print(f"kube-proxy chooses in mode {mode} now.")
+        kube_proxy.balance(self, mode)
 
     def pace(self, seconds: float) -> None:
         """Have the embedded kube-proxy follow changes so many seconds apart at least, as real ones do with 1 second."""
-        if not self.is_own:
-            print(f"The kube-proxy of {self.name} keeps its own pace; the default is 1 second between two changes.")
-            return
-        if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_PACE:
-            raise CourseError(f"kube-proxy cannot wait {seconds!r} seconds. Give a number from 0 to {LONGEST_PACE}.")
-        settings = {kube_proxy.PACE: f"{seconds:g}s"}
-        self.show_command(*PATCH_PROXY, json.dumps({"data": settings}))
-        kube_proxy.use(self.api, settings)
-        print(f"kube-proxy changes its rules {'at once' if not seconds else f'{seconds:g} s apart at least'} now.")
+        kube_proxy.pace(self, seconds)
 
     # --- waiting
 
@@ -359,6 +356,12 @@ class Cluster:
 
         return ReplicaSliders(self, deployments, service, most, seconds)
 
+    def under_load(self, service: str, **options: Any) -> Load:
+        """``with cluster.under_load(SERVICE) as load:`` has visitors come meanwhile; ``load.show()`` draws it all."""
+        from kubechaos_helpers.load import Load
+
+        return Load(self, service, **options)
+
     def start_story(self, service: str) -> Story:
         """Follow what the pods behind a Service go through; ``.stop()`` ends that and tells."""
         from kubechaos_helpers.story import Story
@@ -379,12 +382,3 @@ class Cluster:
 def _ready(slices: waiting.Objects) -> int:
     endpoints = [each for piece in slices.values() for each in piece.get("endpoints") or []]
     return sum(bool(each["conditions"].get("ready")) for each in endpoints)
-
-
-def _context(context: str | Path) -> Path:
-    """The folder of a build context: one of the course's by name, else a path."""
-    if str(context) == "custom":
-        return mine("images/custom")
-    if str(context) == "original":
-        return shipped("images/original")
-    return Path(context)

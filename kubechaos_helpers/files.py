@@ -15,6 +15,7 @@ from typing import Any
 
 from kubechaos_helpers.errors import CourseError
 
+COURSE_CONTEXTS = ("original", "canary")
 YOUR_TURN = "# Your turn: write here, or work in a terminal."
 NEVER_COPIED = ("__pycache__", ".ipynb_checkpoints")
 
@@ -95,3 +96,10 @@ def _without_solutions(cells: list[Any]) -> Iterator[Any]:
         elif not exercise:
             yield cell
         before = exercise
+
+
+def build_context(context: str | Path) -> Path:
+    """The folder of a build context: one of the course's by name, else a path. ``custom`` is the learner's copy."""
+    if str(context) == "custom":
+        return mine("images/custom")
+    return shipped(f"images/{context}") if str(context) in COURSE_CONTEXTS else Path(context)

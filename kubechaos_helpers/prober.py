@@ -127,8 +127,9 @@ class Probe:
                 group.create_task(self._visitor(number))
 
     async def _visitor(self, number: int) -> None:
+        """Visits one after the other. With a rate, visitors come evenly spread, not all at the same moments."""
         connection: Connection | None = None
-        first = time.monotonic()
+        first = time.monotonic() + (number / (self._job.rate * self._job.visitors) if self._job.rate else 0.0)
         for index in self._numbers():
             await self._wait_for_turn(index, first)
             if self._is_over():

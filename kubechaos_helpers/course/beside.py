@@ -38,7 +38,8 @@ def show_beside(visits: Visits, recording: Visits) -> Chart:
         heights = [100 * share for share in each.shares]
         axes.bar(places, heights, 0.4, color=look.colour, hatch=look.hatch, edgecolor="black", label=name)
         label = "at random" if name == MEASURED else None
-        axes.plot(places, [100 * share for share in each.expected], "kD", markersize=7, markeredgecolor="white", label=label)
+        expected = [100 * share for share in each.expected]
+        axes.plot(places, expected, "kD", markersize=7, markeredgecolor="white", label=label)
     axes.set_xticks(list(lengths), _names())
     axes.set_xlabel("connections in a row that reached the same pod")
     axes.set_ylabel("per cent of runs")

@@ -34,6 +34,7 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
     _remove_troubled_pods(cluster)
     deployments = [obj for (kind, _), obj in wanted.items() if kind == "Deployment"]
     cluster.wait_quietly([obj["metadata"]["name"] for obj in deployments], SECONDS)
+    _forget_history(cluster)
     _wait_for_pods(cluster, sum(obj["spec"].get("replicas", 1) for obj in deployments))
 
 
@@ -107,6 +108,13 @@ def _remove_troubled_pods(cluster: Cluster) -> None:
         fails = any(each.get("restartCount") or (each.get("state") or {}).get("waiting") for each in statuses)
         if is_of_the_lesson(pod) and (fails or "deletionTimestamp" in pod["metadata"]):
             _remove(cluster, "Pod", pod["metadata"]["name"])
+
+
+def _forget_history(cluster: Cluster) -> None:
+    """Remove the ReplicaSets of templates that no longer run: ``rollout undo`` finds what this section did."""
+    for each in cluster.objects("replicasets"):
+        if is_of_the_lesson(each) and not each["spec"]["replicas"]:
+            _remove(cluster, "ReplicaSet", each["metadata"]["name"])
 
 
 def _wait_for_pods(cluster: Cluster, number: int) -> None:

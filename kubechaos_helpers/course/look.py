@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import Any
 
-from kubechaos_helpers import waiting
+from kubechaos_helpers import kube_proxy, rollouts, waiting
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.visits import Visits
 
 Object = dict[str, Any]
 REQUESTS = 400
+REAL_PACE = "1s"
 
 
 class Look:
@@ -75,6 +77,22 @@ class Look:
         if key not in self._measured:
             wanted = {"visitors": 1, "requests": requests, "keep_alive": False, **options}
             self._measured[key] = self.cluster.start_probe(service, **wanted).wait()
+        return self._measured[key]
+
+    def visits_during_restart(self, deployment: str, service: str, **options: Any) -> Visits:
+        """What visitors meet while a Deployment's pods are replaced; measured once for the same pods.
+
+        The embedded kube-proxy keeps the pace of a real one meanwhile and afterwards.
+        """
+        template = {**self.deployments[deployment]["spec"]["template"]["spec"]}
+        key = (deployment, service, json.dumps(template, sort_keys=True), *sorted(options.items()))
+        if key not in self._measured:
+            if self.cluster.is_own:
+                kube_proxy.use(self.cluster.api, {kube_proxy.PACE: REAL_PACE})
+            with self.cluster.under_load(service, **options) as load:
+                rollouts.restart(self.cluster.api, self.deployments[deployment])
+                self.cluster.wait_quietly([deployment])
+            self._measured[key] = load.visits
         return self._measured[key]
 
 

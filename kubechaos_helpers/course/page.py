@@ -10,6 +10,7 @@ from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.course import pages
 from kubechaos_helpers.course.beside import show_beside
+from kubechaos_helpers.course.faults import break_something
 from kubechaos_helpers.course.lesson import end
 from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
@@ -37,7 +38,7 @@ def _explain_missing_names() -> None:
             " (menu Run, Run All Above Selected Cell), or at least the first one and those of this section."
         )
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is not None:
         shell.set_custom_exc((NameError,), explain)
 
@@ -137,6 +138,7 @@ def show_reach(cluster: Cluster, service: str) -> None:
 
 
 __all__ = [
+    "break_something",
     "compare",
     "complete",
     "end",

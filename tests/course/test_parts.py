@@ -115,7 +115,7 @@ def test_hints_begin_with_what_is_live_and_end_with_the_solution(embedded: Clust
 @pytest.mark.parametrize(
     ("ask", "sentence"),
     [
-        (lambda: check("99.nothing"), "There is no exercise '99.nothing'; there are: 02.third-pod"),
+        (lambda: check("99.nothing"), "There is no exercise '99.nothing'; there are: 00.two-pods"),
         (lambda: hints("02.nothing"), "There is no exercise '02.nothing'"),
         (lambda: explain("02.nothing"), "There is no explanation '02.nothing'"),
         (lambda: quiz("99"), "There is no page '99'; there are:"),
@@ -160,7 +160,7 @@ def test_catching_up_takes_less_than_ten_seconds_when_pods_do_not_want_to_end(em
         .replace(
             "        image: local/kubechaos:v1\n",
             "        image: local/kubechaos:v1\n"
-            '        command: [python3, -c, "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(999)"]\n',
+            '        command: [python3, -c, "import signal, time; signal.signal(15, 1); time.sleep(999)"]\n',
         )
     )
     embedded.apply(stubborn)

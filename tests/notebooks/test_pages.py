@@ -56,6 +56,11 @@ def test_sections_are_those_of_the_page_in_order_each_with_its_minutes_and_how_t
     assert all(not each.begin or shipped(each.begin) for each in page.sections)
 
 
+def test_the_core_path_takes_an_hour_and_a_half() -> None:
+    minutes = sum(each.minutes for page in PAGES for each in page.sections if each.core)
+    assert 80 <= minutes <= 95
+
+
 @by_number
 def test_everything_that_a_page_asks_is_asked_in_its_notebook(page: Page) -> None:
     code = text_of(page, "code")

@@ -42,7 +42,7 @@ def _document() -> dict[str, Any]:
 
 
 def _path_item(item: dict[str, Any]) -> dict[str, Any]:
-    converted = {method: _operation(item[method]) for method in METHODS if method in item}
+    converted: dict[str, Any] = {method: _operation(item[method]) for method in METHODS if method in item}
     if "parameters" in item:
         converted["parameters"] = [_parameter(parameter) for parameter in item["parameters"]]
     return converted
