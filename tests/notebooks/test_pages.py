@@ -99,3 +99,17 @@ def test_an_exercise_is_solved_in_the_notebook_and_not_in_the_learners_copy(iden
     after = "".join("".join(cell["source"]) for cell in cells[places[-1] + 1 :])
     assert f'check("{identity}"' in after, "which the check follows"
     assert exercise.solution(identity)
+
+
+@by_number
+def test_a_measured_number_in_the_prose_is_what_its_cell_shows(page: Page) -> None:
+    """``<!-- measured: WORDS -->`` stands behind the sentence; WORDS are a part of the cell that measures it."""
+    cells = json.loads((ROOT / "notebooks" / page.notebook).read_text())["cells"]
+    for cell in cells:
+        source = "".join(cell["source"])
+        for claim, words in re.findall(r"([^.:!?]*[.:!?]?) <!-- measured: (.*?) -->", source):
+            measuring = [each for each in cells if each["cell_type"] == "code" and words in "".join(each["source"])]
+            assert len(measuring) == 1, f"one cell with {words!r}"
+            shown = re.findall(r"\d+(?:\.\d+)?", json.dumps(measuring[0]["outputs"]).replace(",", ""))
+            for number in re.findall(r"\b\d[\d,]*(?:\.\d+)?", claim.replace("once in a million", "")):
+                assert number.replace(",", "") in shown, f"{number} is in {claim!r} and not in what {words!r} shows"
