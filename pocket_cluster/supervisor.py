@@ -20,6 +20,7 @@ import ssl
 import sys
 import time
 import urllib.request
+from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,9 @@ RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # A component that has run this long has recovered: its next failure counts as the first again.
 RECOVERED_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
+# Two of TLS's largest records. asyncio's own buffers are 256 KiB for each connection, and here there are about a
+# hundred: a watch is a connection, and each has two ends.
+TLS_BUFFER_BYTES = 32 * 1024
 
 # In the order of starting: the API server first, the pod runtime before the kubelet that asks it.
 COMPONENTS: dict[str, str] = {
@@ -180,6 +184,7 @@ def _become(name: str, home: Home) -> None:
 
 
 def _run_components(name: str, home: Home) -> None:
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     factory = _fast_loop_factory() if name == "kube-proxy" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(_until_terminated(PROCESSES[name], home))
