@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ PATCH_TYPES = {
 # Real kubelets and controllers watch for five to ten minutes at a time (client-go, tools/cache/reflector.go).
 WATCH_SECONDS = 540
 REQUEST_SECONDS = 60
+# Each needs a TLS connection, which costs both ends a handshake and about 100 KB; a few keep the server busy.
+REQUESTS_AT_ONCE = 12
 
 __all__ = ["ApiError", "Client", "Credentials", "ObjectList", "WatchEvent"]
 
@@ -57,6 +60,7 @@ class Client:
         self._credentials = credentials
         self._headers = {"Authorization": f"Bearer {credentials.token}", "User-Agent": user_agent}
         self._session: aiohttp.ClientSession | None = None
+        self._turn = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def __aenter__(self) -> Client:
         context = ssl.create_default_context(cafile=self._credentials.ca_file)
@@ -173,7 +177,7 @@ class Client:
     ) -> Object:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": content_type} if data is not None else {}
-        async with self._open.request(method, path, params=query, data=data, headers=headers) as answer:
+        async with self._turn, self._open.request(method, path, params=query, data=data, headers=headers) as answer:
             if answer.status >= 400:
                 raise ApiError(await _status_of(answer))
             found: Object = json.loads(await answer.read())
