@@ -11,7 +11,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver.database import Database, Revision
@@ -19,6 +19,8 @@ from pocket_cluster.apiserver.database import Database, Revision
 # Events that a late watcher can still be given, and how many a watcher may lag behind before it is cut off.
 WINDOW = 20_000
 LONGEST_LAG = 10_000
+# So many events later a superseded state is needed by few watchers: it is kept as JSON, a tenth of the memory.
+RECENT = 32
 
 
 class Expired(Exception):
@@ -29,14 +31,25 @@ class Superseded(Exception):
     """The object is not at the revision that the write was decided on."""
 
 
-@dataclass(slots=True, eq=False)
 class Entry:
-    """One state of one object. ``encoded`` is its JSON; other representations are kept beside it once made."""
+    """One state of one object. ``encoded`` is its JSON."""
 
-    object: Object
-    revision: int
-    encoded: bytes
-    representations: dict[str, bytes] = field(default_factory=dict)
+    __slots__ = ("_decoded", "encoded", "revision")
+
+    def __init__(self, obj: Object, revision: int, encoded: bytes) -> None:
+        self._decoded: Object | None = obj
+        self.revision = revision
+        self.encoded = encoded
+
+    @property
+    def object(self) -> Object:
+        """The state itself, made anew from its JSON if it is one of the past."""
+        found: Object = json.loads(self.encoded) if self._decoded is None else self._decoded
+        return found
+
+    def keep_encoded(self) -> None:
+        """Keep the JSON alone."""
+        self._decoded = None
 
 
 @dataclass(slots=True, eq=False)
@@ -228,6 +241,11 @@ class Store:
         else:
             objects[event.key] = event.entry
         self._window.append(event)
+        if len(self._window) > RECENT:
+            past = self._window[-RECENT]
+            for entry in (past.previous, past.entry if past.deleted else None):
+                if entry:
+                    entry.keep_encoded()
 
     def _replay(self, revision: Revision) -> Event:
         entry = Entry(json.loads(revision.value), revision.id, revision.value)

@@ -46,7 +46,7 @@ class _Watch:
     def selects(self, entry: Entry | None, key: str) -> bool:
         if entry is None or (self.target.namespace and not key.startswith(f"{self.target.namespace}/")):
             return False
-        return self.selection.matches(entry.object)
+        return self.selection.is_everything or self.selection.matches(entry.object)
 
 
 async def watch(store: Store, target: Target, accept: Accept, query: Mapping[str, str]) -> AsyncIterator[bytes]:
