@@ -166,9 +166,15 @@ def _number(slider: Any) -> Any:
         tooltip=f"Replicas of {slider.description}",
         layout={"width": "11em"},
     )
-    ipywidgets.link((slider, "max"), (number, "max"))
-    ipywidgets.link((slider, "value"), (number, "value"))
+    _mirror(slider, number, "max")
+    _mirror(slider, number, "value")
+    _mirror(number, slider, "value")
     return number
+
+
+def _mirror(source: Any, target: Any, name: str) -> None:
+    """Have a trait of ``target`` follow. traitlets' own link raises when learner and worker set a value at once."""
+    source.observe(lambda change: setattr(target, name, change["new"]), name)
 
 
 def _replicas(deployment: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from kubechaos_helpers import Cluster, CourseError
 from kubechaos_helpers.course import page
-from kubechaos_helpers.sliders import ReplicaSliders
+from kubechaos_helpers.sliders import ReplicaSliders, _number, _slider
 from kubechaos_helpers.widgets import Background
 
 LESSON = "manifests/02-two-deployments-one-service"
@@ -190,3 +190,28 @@ def test_work_is_over_when_its_time_is() -> None:
     background.join()
     assert background.is_over
     assert not background.was_stopped
+
+
+def test_a_slider_may_be_set_on_two_threads_at_once() -> None:
+    slider = _slider("web", 1, 6)
+    number = _number(slider)
+    troubles: list[Exception] = []
+
+    def move(values: list[int]) -> None:
+        try:
+            for _ in range(300):
+                for value in values:
+                    slider.value = value
+        except Exception as error:
+            troubles.append(error)
+
+    threads = [threading.Thread(target=move, args=(values,)) for values in ([1, 2, 3], [4, 5, 6])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert troubles == []
+    slider.value = 1
+    assert number.value == 1
+    number.value = 2
+    assert slider.value == 2
