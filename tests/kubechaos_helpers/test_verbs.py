@@ -220,3 +220,29 @@ def test_a_way_that_does_not_exist_and_a_service_without_pods_get_a_sentence(les
     for go in (lambda: lesson.probe("kubechaos-svc", via="inside"), lambda: lesson.port_forward("kubechaos-svc")):
         with pytest.raises(CourseError, match="No ready pod is behind Service kubechaos-svc"):
             go()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system does not list processes in /proc")
+def test_a_cluster_that_was_paused_goes_on_with_the_same_pods(lesson: Cluster) -> None:
+    """As when a laptop's lid was closed for a while: every process of the cluster stands still, then goes on."""
+    before = set(lesson.versions())
+    home = os.environ["POCKET_CLUSTER_HOME"]
+    processes = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _belongs_to(path, home)]
+    assert len(processes) > 5
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        time.sleep(3)  # the pause itself
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+    visits = lesson.probe("kubechaos-svc", requests=100, keep_alive=False)
+    assert not visits.errors
+    assert set(lesson.versions()) == before
+
+
+def _belongs_to(process: Path, home: str) -> bool:
+    try:
+        return (process / "cwd").readlink().is_relative_to(Path(home).resolve())
+    except OSError:
+        return False
