@@ -26,6 +26,7 @@ import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from typing import Any, NoReturn, TypedDict
 
 from pocket_cluster.kubelet.pod_files import PodFiles
@@ -329,8 +330,7 @@ def _run_script(target: str, files: PodFiles, isolated: bool) -> None:
         runpy.run_path(path, run_name="__main__")
         return
     try:
-        with io.open_code(path) as file:
-            source = file.read()
+        code = _ProgramLoader("__main__", path).get_code("__main__")
     except OSError as error:
         sys.stderr.write(f"python: can't open file '{path}': [Errno {error.errno}] {error.strerror}\n")
         raise SystemExit(2) from None
@@ -338,7 +338,14 @@ def _run_script(target: str, files: PodFiles, isolated: bool) -> None:
         sys.path.insert(0, os.path.dirname(path))
     main = _new_main()
     main.__file__ = path
-    exec(compile(source, path, "exec"), main.__dict__)
+    exec(code or "", main.__dict__)
+
+
+class _ProgramLoader(SourceFileLoader):
+    """Takes what the image has compiled already; like the interpreter it leaves nothing compiled of a program."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Nothing."""
 
 
 def _new_main() -> types.ModuleType:
@@ -378,7 +385,8 @@ def _own_frames(traceback: types.TracebackType | None) -> types.TracebackType | 
     if traceback is None:
         return None
     following = _own_frames(traceback.tb_next)
-    if os.path.dirname(traceback.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
+    file = traceback.tb_frame.f_code.co_filename
+    if os.path.dirname(file) == os.path.dirname(__file__) or file.startswith("<frozen importlib."):
         return following
     return types.TracebackType(following, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 

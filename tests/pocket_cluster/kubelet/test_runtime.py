@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pocket_cluster.kubelet import logs
+from pocket_cluster.kubelet.images import build_image, find_image
 
 if TYPE_CHECKING:
     from conftest import Runtime
@@ -68,6 +71,32 @@ def test_a_traceback_shows_the_programs_own_lines_alone(runtime: Runtime) -> Non
         "output"
     ]
     assert output.startswith('Traceback (most recent call last):\n  File "<string>", line 2, in <module>\nConnection')
+
+
+def build(runtime: Runtime, context: Path, **files: str) -> None:
+    """An image local/program of these Python files, whose program is ``app``."""
+    context.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (context / f"{name}.py").write_text(text)
+    (context / "Containerfile").write_text('FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n')
+    build_image(runtime.home, context, "local/program")
+
+
+def test_a_program_and_its_modules_are_taken_as_the_image_has_them_compiled(runtime: Runtime, tmp_path: Path) -> None:
+    build(runtime, tmp_path / "context", app="import part; print('source', part.name)", part="name = 'source'")
+    image = find_image(runtime.home.images_dir, "local/program")
+    assert image
+    for file in (image.root / "app" / "__pycache__").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"source", b"binary"))
+    assert runtime.exit_of(runtime.start([], image="local/program"))["output"] == "binary binary\n"
+
+
+def test_a_mistake_in_a_program_is_shown_as_the_interpreter_shows_it(runtime: Runtime, tmp_path: Path) -> None:
+    build(runtime, tmp_path / "context", app="if True:\n    print('no end\n")
+    output = runtime.exit_of(runtime.start([], image="local/program"))["output"]
+    file = output.split('"')[1]
+    own = subprocess.run([sys.executable, "-I", file], capture_output=True, text=True, check=False).stderr
+    assert output == own
 
 
 @pytest.mark.parametrize("options", [[], ["-O"]], ids=["forked", "cold"])
