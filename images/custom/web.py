@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 IDLE_SECONDS = 5.0  # how long a connection may stay open without a whole request: Node's default
@@ -28,27 +27,23 @@ class Refused(Exception):
 
     def __init__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(sentence)
-        self.answer = Answer(status, PLAIN, sentence + "\n", headers or {})
+        self.answer = Answer(status, PLAIN, sentence + "\n", headers)
 
 
-@dataclass
 class Request:
     """What a visitor asked for. Names of headers are in small letters."""
 
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    keep_alive: bool
-    has_body: bool
+    def __init__(self, method: str, target: str, headers: dict[str, str], keep_alive: bool, has_body: bool) -> None:
+        path, _, self.query = re.sub("^https?://[^/?]*", "", target).partition("?")
+        self.method, self.path, self.headers = method, path or "/", headers
+        self.keep_alive, self.has_body = keep_alive, has_body
 
 
-@dataclass
 class Answer:
-    status: int
-    content_type: str
-    text: str
-    headers: dict[str, str] = field(default_factory=dict)
+    """What a visitor gets."""
+
+    def __init__(self, status: int, content_type: str, text: str, headers: dict[str, str] | None = None) -> None:
+        self.status, self.content_type, self.text, self.headers = status, content_type, text, headers or {}
 
     def encode(self, with_body: bool, keep_alive: bool) -> bytes:
         """The answer as it goes over the wire."""
@@ -70,13 +65,12 @@ class Answer:
 numbers = itertools.count(1)
 
 
-@dataclass
 class Connection:
     """One visitor's connection. It gets its number with its first page: health checks are no visitors."""
 
-    number: int = 0
-    pages: int = 0
-    last: str = ""
+    number = 0
+    pages = 0
+    last = ""
 
     def count_page(self) -> None:
         self.number = self.number or next(numbers)
@@ -98,8 +92,7 @@ def read_request(head: bytes) -> Request:
     wish = headers.get("connection", "").lower()
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     keep_alive = not has_body and ("close" not in wish if protocol == "HTTP/1.1" else "keep-alive" in wish)
-    path, _, query = re.sub("^https?://[^/?]*", "", target).partition("?")
-    return Request(method, path or "/", query, headers, keep_alive, has_body)
+    return Request(method, target, headers, keep_alive, has_body)
 
 
 def read_field(line: str) -> tuple[str, str]:
