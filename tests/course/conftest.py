@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import importlib
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,14 +20,34 @@ Act = Callable[[Cluster], object]
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("course")
-    home = Home(folder / "cluster")
-    os.environ.update(POCKET_CLUSTER_HOME=str(home.path), KUBECHAOS_MY=str(folder / "my"))
-    cluster = connect()
-    cluster.build_missing_images()
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("course") / "cluster")
+
+
+@pytest.fixture(autouse=True)
+def own_places(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other folders' tests have a cluster of their own in the same process."""
+    monkeypatch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+    monkeypatch.setenv("KUBECHAOS_MY", str(home.path.with_name("my")))
+
+
+@pytest.fixture(scope="session")
+def running(home: Home) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+        patch.setenv("KUBECHAOS_MY", str(home.path.with_name("my")))
+        cluster = connect()
+        cluster.build_missing_images()
     yield cluster
     lifecycle.down(home)
+
+
+@pytest.fixture
+def embedded(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The cluster, as the one that this process connected to last."""
+    module = importlib.import_module("kubechaos_helpers.connect")  # the package has the function of this name
+    monkeypatch.setattr(module, "_newest", deque([running], maxlen=1))
+    return running
 
 
 @pytest.fixture

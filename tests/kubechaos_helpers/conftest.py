@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,12 +17,23 @@ LESSON = "manifests/02-two-deployments-one-service"
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    home = Home(tmp_path_factory.mktemp("helpers") / "cluster")
-    os.environ["POCKET_CLUSTER_HOME"] = str(home.path)
-    cluster = connect()
-    cluster.build_image("original", "local/kubechaos:v1")
-    cluster.build_image("custom", "local/kubechaos:v2")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return Home(tmp_path_factory.mktemp("helpers") / "cluster")
+
+
+@pytest.fixture(autouse=True)
+def own_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other folders' tests have a cluster of their own in the same process."""
+    monkeypatch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+
+
+@pytest.fixture(scope="session")
+def embedded(home: Home) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+        cluster = connect()
+        cluster.build_image("original", "local/kubechaos:v1")
+        cluster.build_image("custom", "local/kubechaos:v2")
     yield cluster
     lifecycle.down(home)
 

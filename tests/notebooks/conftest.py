@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,32 @@ if TYPE_CHECKING:
 CELL_MILLISECONDS = 90_000
 START_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
+SANITIZE = Path(__file__).with_name("sanitize.cfg")
+NBVAL_SECONDS = 240
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def nbval(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """``nbval(notebook, my)`` runs a notebook under nbval; all of a module's on one cluster."""
+    home = Home(tmp_path_factory.mktemp("notebooks") / "cluster")
+    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "90"]
+    plain = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+
+    def run(notebook: Path, my: Path) -> subprocess.CompletedProcess[str]:
+        own = {"POCKET_CLUSTER_HOME": str(home.path), "KUBECHAOS_MY": str(my), "KUBECHAOS_COURSE": str(ROOT)}
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *plain, *options, str(notebook)],
+            env={**os.environ, **own, "PYTEST_ADDOPTS": ""},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=NBVAL_SECONDS,
+        )
+
+    yield run
+    lifecycle.down(home)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +104,7 @@ class Learner:
         self._exercises = [cell["metadata"].get("exercise", "") for cell in _cells_of_the_copy(notebook)]
         page.goto(f"{address}/doc/tree/{notebook}?reset")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         page.locator(".jp-Notebook .jp-Cell").first.click()
         page.keyboard.press("Escape")
         page.keyboard.press("Control+Home")

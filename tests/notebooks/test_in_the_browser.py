@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LESSON = "02-two-deployments-one-service.ipynb"
+# Where pictures are wanted, all pages are walked through; else those that every learner meets first.
+PAGES = "*.ipynb" if os.environ.get("KUBECHAOS_SCREENSHOTS") else "00-*.ipynb"
+NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob(PAGES))
 SLIDERS = "cluster.replica_sliders"
 
 pytestmark = pytest.mark.timeout(400)
