@@ -118,12 +118,12 @@ def _forget_history(cluster: Cluster) -> None:
 
 
 def _wait_for_pods(cluster: Cluster, number: int) -> None:
-    """Wait until no other pods are left; those that the roll-out ended go at once."""
+    """Wait until no other pods are left; those that a roll-out ended or a ReplicaSet released go at once."""
 
     def settled(seen: waiting.Objects) -> bool:
         there = [pod for pod in seen.values() if is_of_the_lesson(pod)]
         for pod in there:
-            if "deletionTimestamp" in pod["metadata"]:
+            if "deletionTimestamp" in pod["metadata"] or not pod["metadata"].get("ownerReferences"):
                 _remove(cluster, "Pod", pod["metadata"]["name"])
         return len(there) == number
 

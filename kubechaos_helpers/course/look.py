@@ -51,9 +51,15 @@ class Look:
         return deployment in self.deployments and waiting.is_rolled_out(self.deployments[deployment])
 
     def is_settled(self) -> bool:
-        """Whether all Deployments have what they want, and no pod is ending."""
+        """Whether all Deployments have what they want, no pod is ending, and the EndpointSlices know all that."""
         ending = (pod for pod in self._by_name("pods").values() if "deletionTimestamp" in pod["metadata"])
-        return all(map(self.is_rolled_out, self.deployments)) and not any(ending)
+        return all(map(self.is_rolled_out, self.deployments)) and not any(ending) and all(map(self._knows, self.services))
+
+    def _knows(self, service: str) -> bool:
+        """Whether the ready pods behind a Service are those that it selects."""
+        selector = self.services[service]["spec"].get("selector")
+        selected = {name for name, pod in self.pods_with(**selector).items() if is_ready(pod)} if selector else set()
+        return not selector or selected == {pod for pod, _, ready in self.behind(service) if ready}
 
     def why_not_ready(self, deployment: str) -> str:
         """What its pods show: the first trouble found, with a next step."""

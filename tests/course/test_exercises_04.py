@@ -23,6 +23,7 @@ def scaled(original: int, custom: int) -> Act:
     def act(cluster: Cluster) -> None:
         cluster.scale("kubechaos-original", original)
         cluster.scale("kubechaos-custom", custom)
+        cluster.wait_until_served_by("kubechaos-svc", original + custom)
 
     return act
 

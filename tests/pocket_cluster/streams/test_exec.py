@@ -72,9 +72,10 @@ def test_a_command_ended_by_a_signal_has_the_code_of_a_shell(cluster: Cluster, p
 
 def test_the_command_has_the_pods_variables_folder_and_name(cluster: Cluster, pod: str) -> None:
     program = (
-        "import os, socket; print(os.environ['GREETING'], socket.gethostname(), os.listdir('.'), os.listdir('/src'))"
+        "import os, socket; print(os.environ['GREETING'], socket.gethostname(),"
+        " 'app.py' in os.listdir('.'), 'app.py' in os.listdir('/src'))"
     )
-    assert cluster.output("exec", pod, "--", "python", "-c", program) == f"hello {pod} ['app.py'] ['app.py']\n"
+    assert cluster.output("exec", pod, "--", "python", "-c", program) == f"hello {pod} True True\n"
 
 
 def test_a_program_of_a_shell_sees_the_pod_as_well(cluster: Cluster, pod: str) -> None:
