@@ -52,8 +52,9 @@ class Look:
 
     def is_settled(self) -> bool:
         """Whether all Deployments have what they want, no pod is ending, and the EndpointSlices know all that."""
-        ending = (pod for pod in self._by_name("pods").values() if "deletionTimestamp" in pod["metadata"])
-        return all(map(self.is_rolled_out, self.deployments)) and not any(ending) and all(map(self._knows, self.services))
+        are_rolled_out = all(map(self.is_rolled_out, self.deployments))
+        ending = any("deletionTimestamp" in pod["metadata"] for pod in self._by_name("pods").values())
+        return are_rolled_out and not ending and all(map(self._knows, self.services))
 
     def _knows(self, service: str) -> bool:
         """Whether the ready pods behind a Service are those that it selects."""
