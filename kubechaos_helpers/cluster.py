@@ -35,8 +35,8 @@ class Images(Protocol):
     def build(self, folder: Path, name: str) -> str:
         """Build an image and return its digest; CourseError when that cannot be done."""
 
-    def __contains__(self, name: str) -> bool:
-        """Whether there is an image of that name."""
+    def digest(self, name: str) -> str:
+        """What is in the image that has this name now; ``""`` when there is none."""
 
 
 class Cluster:
@@ -239,8 +239,16 @@ class Cluster:
     def build_missing_images(self) -> None:
         """Build those of the course's images that are missing. One that a learner built stays as it is."""
         for name, context in COURSE_IMAGES.items():
-            if self._images is not None and name not in self._images:
+            if self._images is not None and not self._images.digest(name):
                 self._images.build(build_context(context), name)
+
+    def runs_older_build(self, pod: Object) -> bool:
+        """Whether an image was built again under the same name after a container of this pod started from it."""
+        statuses = (pod.get("status") or {}).get("containerStatuses") or []
+        started = {each["image"]: each["imageID"] for each in statuses if each.get("imageID")}
+        return self._images is not None and any(
+            self._images.digest(name) not in ("", digest) for name, digest in started.items()
+        )
 
     def balance(self, mode: str) -> None:
         """Have the embedded kube-proxy choose pods in another way, ``random`` or ``round-robin``, and wait for that."""

@@ -65,10 +65,11 @@ class _Images:
         except ImageError as error:
             raise CourseError(str(error)) from None
 
-    def __contains__(self, name: str) -> bool:
+    def digest(self, name: str) -> str:
         from pocket_cluster.kubelet.images import find_image
 
-        return find_image(self._home.images_dir, name) is not None
+        image = find_image(self._home.images_dir, name)
+        return image.digest if image else ""
 
 
 def _embedded(namespace: str) -> Cluster:

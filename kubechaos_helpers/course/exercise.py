@@ -92,7 +92,7 @@ def first_gap(found: Exercise, look: Look) -> str:
     """
     began, right_since = time.monotonic(), None
     while True:
-        gap = next(found.gaps(look), "")
+        gap = _gap(found, look)
         now = time.monotonic()
         right_since = None if gap else right_since or now
         if right_since and now >= right_since + HOLD_SECONDS:
@@ -101,6 +101,14 @@ def first_gap(found: Exercise, look: Look) -> str:
             return gap
         time.sleep(PAUSE_SECONDS)
         look = look.again()
+
+
+def _gap(found: Exercise, look: Look) -> str:
+    """The first gap; also what kept the check from looking, such as a page that does not answer yet."""
+    try:
+        return next(found.gaps(look), "")
+    except CourseError as error:
+        return str(error)
 
 
 # --- hints

@@ -8,6 +8,7 @@ from kubechaos_helpers import kube_proxy, manifests, waiting
 from kubechaos_helpers.api import Kind, Refused
 from kubechaos_helpers.applying import annotated
 from kubechaos_helpers.cluster import Cluster
+from kubechaos_helpers.course.look import is_ready
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import shipped
 
@@ -36,6 +37,9 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
     cluster.wait_quietly([obj["metadata"]["name"] for obj in deployments], SECONDS)
     _forget_history(cluster)
     _wait_for_pods(cluster, sum(obj["spec"].get("replicas", 1) for obj in deployments))
+    for obj in wanted.values():
+        if obj["kind"] == "Service":
+            _wait_for_visitors(cluster, obj)
 
 
 def end(cluster: Cluster) -> None:
@@ -102,11 +106,12 @@ def _with_addresses(wanted: Object, live: Object) -> Object:
 
 
 def _remove_troubled_pods(cluster: Cluster) -> None:
-    """Pods that are ending, that nobody owns, or that keep failing begin anew, or are gone, at once."""
+    """Pods that are ending, that keep failing, or that run an older build begin anew, or are gone, at once."""
     for pod in cluster.objects("pods"):
         statuses = (pod.get("status") or {}).get("containerStatuses") or []
         fails = any(each.get("restartCount") or (each.get("state") or {}).get("waiting") for each in statuses)
-        if is_of_the_lesson(pod) and (fails or "deletionTimestamp" in pod["metadata"]):
+        troubled = fails or "deletionTimestamp" in pod["metadata"] or cluster.runs_older_build(pod)
+        if is_of_the_lesson(pod) and troubled:
             _remove(cluster, "Pod", pod["metadata"]["name"])
 
 
@@ -125,7 +130,13 @@ def _wait_for_pods(cluster: Cluster, number: int) -> None:
         for pod in there:
             if "deletionTimestamp" in pod["metadata"] or not pod["metadata"].get("ownerReferences"):
                 _remove(cluster, "Pod", pod["metadata"]["name"])
-        return len(there) == number
+        return len(there) == number and all(map(is_ready, there))
 
     if not waiting.until(cluster.api, cluster.api.kind("pods"), cluster.namespace, "", settled, SECONDS):
         raise CourseError(f"There are still other pods than the {number} of this section. See: kubectl get pods")
+
+
+def _wait_for_visitors(cluster: Cluster, service: Object) -> None:
+    """Wait until the Service's EndpointSlices have its pods."""
+    selector = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
+    cluster.wait_until_served_by(service["metadata"]["name"], len(cluster.objects("pods", selector)), SECONDS)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
+import time
 from pathlib import Path
 
-from kubechaos_helpers import manifests
+from kubechaos_helpers import manifests, waiting
 from kubechaos_helpers.address import browser_url, is_neighbour, notebook_proxy
 from kubechaos_helpers.cluster import Cluster
-from kubechaos_helpers.course import pages
+from kubechaos_helpers.course import application, pages
 from kubechaos_helpers.course.beside import show_beside
 from kubechaos_helpers.course.faults import break_something
 from kubechaos_helpers.course.lesson import end
@@ -16,6 +18,14 @@ from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import copy_without_answers, mine, my_folder, shipped
 from kubechaos_helpers.printing import align
+
+Object = manifests.Object
+SECONDS = 30.0
+# A kubelet brings mounted ConfigMaps up to date about once a minute.
+MOUNT_SECONDS = 120.0
+PAUSE_SECONDS = 0.25
+CRASHING = "CrashLoopBackOff"
+LOG_LINES = 4
 
 
 def start(number: str) -> None:
@@ -99,6 +109,72 @@ def complete(manifest: Path, with_shipped: str) -> None:
     print(f"{_shown(manifest)} is the whole manifest now; what it was before is in {manifest.name}.before.")
 
 
+def replace_in(file: Path, old: str, new: str) -> None:
+    """Change words in one of the learner's files. CourseError when the file has neither the old nor the new ones."""
+    text = file.read_text(encoding="utf-8")
+    is_done = new in text and (old in new or old not in text)
+    if not is_done and old not in text:
+        raise CourseError(f"{_shown(file)} does not have {old!r}: it was changed. Edit it by hand, or delete it first.")
+    if not is_done:
+        file.write_text(text.replace(old, new), encoding="utf-8")
+    print(f"{_shown(file)}: {new.strip()}")
+
+
+# --- what is there
+
+
+def show_owners(cluster: Cluster, selector: str) -> None:
+    """Print Deployments, ReplicaSets and pods with the object that each belongs to, as kubectl would."""
+    columns = "custom-columns=KIND:.kind,NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name"
+    cluster.show_command("get", "deployments,replicasets,pods", "-l", selector, "-o", columns)
+    rows = [("KIND", "NAME", "OWNER")]
+    for kind in ("Deployment", "ReplicaSet", "Pod"):
+        for obj in (each["metadata"] for each in cluster.objects(kind, selector)):
+            owners = ",".join(owner["name"] for owner in obj.get("ownerReferences") or [])
+            rows.append((kind, obj["name"], owners or "<none>"))
+    print(align(rows))
+
+
+def show_successor(cluster: Cluster, kind: str, before: Object, selector: str) -> None:
+    """Wait for the object that takes another one's place, and say whether it has its name."""
+    old, found = before["metadata"], cluster.api.kind(kind)
+
+    def others(seen: waiting.Objects) -> list[Object]:
+        return [each for each in seen.values() if each["metadata"]["uid"] != old["uid"]]
+
+    if not waiting.until(cluster.api, found, cluster.namespace, selector, lambda seen: bool(others(seen)), SECONDS):
+        raise CourseError(f"Nothing took the place of {old['name']} in {SECONDS:.0f} s. See: kubectl get {kind}")
+    now = [
+        each["metadata"]["name"] for each in cluster.objects(kind, selector) if each["metadata"]["uid"] != old["uid"]
+    ]
+    name = "the same name" if old["name"] in now else "another name"
+    print(f"There is a new {found.kind}, with {name}: {', '.join(now)}.")
+
+
+def show_failing_log(cluster: Cluster, selector: str) -> None:
+    """Wait for a pod whose program ends again and again, and print the last lines of its log."""
+
+    def failing(seen: waiting.Objects) -> list[str]:
+        return [name for name, pod in seen.items() if CRASHING in json.dumps(pod.get("status") or {})]
+
+    pods = cluster.api.kind("pods")
+    if not waiting.until(cluster.api, pods, cluster.namespace, selector, lambda seen: bool(failing(seen)), SECONDS):
+        raise CourseError(f"No pod with {selector} fails at its start. See what they do: kubectl get pods")
+    name = failing({each["metadata"]["name"]: each for each in cluster.objects("pods", selector)})
+    cluster.logs(name[0], lines=LOG_LINES)
+
+
+def show_page(cluster: Cluster, service: str, until: str = "") -> None:
+    """Print what a Service's page says, as soon as it has the words ``until``."""
+    deadline = time.monotonic() + MOUNT_SECONDS
+    while until not in " ".join(seen := application.see(cluster, service)):
+        if time.monotonic() > deadline:
+            raise CourseError(f"The page still does not say {until!r}. It says: {', '.join(seen)}.")
+        time.sleep(PAUSE_SECONDS)
+    print(f"The page of {service}:")
+    print("\n".join(f"    {line}" for line in (seen.title, seen.message, f"Version: {seen.version} ({seen.tag})")))
+
+
 # --- addresses
 
 
@@ -144,11 +220,16 @@ __all__ = [
     "end",
     "link",
     "mine",
+    "replace_in",
     "shipped",
     "show_beside",
     "show_difference",
     "show_endpoints",
+    "show_failing_log",
+    "show_owners",
+    "show_page",
     "show_pool",
     "show_reach",
+    "show_successor",
     "start",
 ]
