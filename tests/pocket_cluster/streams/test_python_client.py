@@ -35,12 +35,13 @@ def test_exec_gives_the_output(api: Any, cluster: Cluster) -> None:
 
 
 def test_exec_talks_in_steps_and_knows_the_exit_code(api: Any, cluster: Cluster) -> None:
-    script = "read line; echo got $line; read line; echo bad $line >&2; exit 5"
+    script = "read line; echo got $line; read line; echo bad $line >&2; read line; exit 5"
     shell = execute(api, cluster.pods()[0], ["sh", "-c", script], stdin=True, _preload_content=False)
     shell.write_stdin("one\n")
     assert shell.readline_stdout(timeout=20) == "got one"
     shell.write_stdin("two\n")
     assert shell.readline_stderr(timeout=20) == "bad two"
+    shell.write_stdin("three\n")  # the client forgets a line that comes together with the end
     shell.run_forever(timeout=20)
     assert shell.returncode == 5
 
