@@ -6,7 +6,8 @@ from pocket_cluster.addresses import API_SERVER_ADDRESS
 from pocket_cluster.api.objects import Object, join_key
 from pocket_cluster.api.resources import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, Resource
 from pocket_cluster.apiserver.registry import BY_RESOURCE
-from pocket_cluster.apiserver.request import Target, WriteOptions
+from pocket_cluster.apiserver.request import Target
+from pocket_cluster.apiserver.write_options import WriteOptions
 from pocket_cluster.apiserver.writing import Writer
 
 NAMESPACE_NAMES = ("default", "kube-node-lease", "kube-public", "kube-system")

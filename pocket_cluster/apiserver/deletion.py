@@ -16,6 +16,7 @@ from pocket_cluster.api.resources import NAMESPACES, PODS
 from pocket_cluster.apiserver import admission, errors
 from pocket_cluster.apiserver.registry import Kind
 from pocket_cluster.apiserver.request import Target, parse_selection
+from pocket_cluster.apiserver.schema.field_errors import not_supported
 from pocket_cluster.apiserver.store import Entry, Store, Superseded
 
 TRIES = 100
@@ -42,13 +43,8 @@ def parse_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
     if given.get("orphanDependents", query.get("orphanDependents")) in (True, "true"):
         policy = "Orphan"
     if policy and policy not in POLICIES:
-        supported = ", ".join(f'"{each}"' for each in (*POLICIES, "nil"))
-        raise errors.StatusError(
-            422,
-            "Invalid",
-            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value:'
-            f' "{policy}": supported values: {supported}',
-        )
+        problem = not_supported("propagationPolicy", policy, (*POLICIES, "nil"))
+        raise errors.invalid_options("DeleteOptions", [problem])
     conditions = given.get("preconditions") or {}
     dry_run = bool(given.get("dryRun")) or query.get("dryRun") == "All"
     seconds = None if grace is None else int(grace)

@@ -27,8 +27,9 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details is not None:  # clients look into empty details too
             status["details"] = self.details
         return status | {"code": self.code}
@@ -94,6 +95,16 @@ def method_not_allowed() -> StatusError:
 
 def unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
+
+
+def invalid_options(kind: str, problems: Sequence[FieldError]) -> StatusError:
+    """Invalid for the options of a request, such as ``PatchOptions``."""
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": [problem.cause for problem in problems]}
+    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {aggregate(problems)}', details)
+
+
+def unsupported_patch() -> StatusError:
+    return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def unsupported_media_type(supported: Sequence[str]) -> StatusError:

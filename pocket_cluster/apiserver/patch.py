@@ -5,53 +5,123 @@ Wording: apiserver, endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import jsonpatch
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver import errors
-from pocket_cluster.apiserver.schema import definition_for
+from pocket_cluster.apiserver import errors, schema
+from pocket_cluster.apiserver.schema.field_errors import invalid
+from pocket_cluster.apiserver.store import encode
 from pocket_cluster.apiserver.strategic_merge import StrategicMergeError, strategic_merge
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONTENT_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+MAP = "map[string]interface {}"
+OPERATIONS = "[]handlers.jsonPatchOp"
 REJECTED = "the server rejected our request due to an error in our request"
+OPERATION_FIELDS = {"op", "path", "from", "value"}
 
 
-def apply_patch(resource: Resource, current: Object, patch: Any, content_type: str) -> Object:
-    """What the patch makes of a copy of ``current``; StatusError when it does not fit."""
-    if content_type != STRATEGIC_PATCH:
-        return apply_patch_plain(current, patch, content_type)
-    if not isinstance(patch, dict):
-        raise errors.bad_request("the patch must be an object")
+class Patch(NamedTuple):
+    """A patch as it was sent. ``duplicates`` are the paths that it gives twice."""
+
+    data: Any
+    content_type: str
+    duplicates: Sequence[str] = ()
+
+
+def apply_patch(resource: Resource, current: Object, patch: Patch, strictness: str) -> tuple[Object, list[str]]:
+    """The decoded object that the patch makes of a copy of ``current``, and what it passes with a warning.
+
+    Raises StatusError when the patch does not fit the object, or the object then not its type.
+    """
+    changed, shown, notes = _changed(resource, current, patch)
     try:
-        return strategic_merge(definition_for(resource), current, patch)
+        obj, unknown = schema.decode(resource, changed, "Warn")
+    except schema.DecodeError as error:
+        raise _misfit(shown, error.reason) from None
+    if patch.content_type == STRATEGIC_PATCH:
+        unknown.sort()
+    notes += unknown
+    if notes and strictness == "Strict":
+        raise _misfit(shown, f"strict decoding error: {', '.join(notes)}")
+    return obj, notes if strictness == "Warn" else []
+
+
+def _changed(resource: Resource, current: Object, patch: Patch) -> tuple[Any, str, list[str]]:
+    """The object as the patch makes it, what a refusal shows, and notes on the patch itself."""
+    if patch.content_type == JSON_PATCH:
+        changed, notes = _json_patch(current, patch)
+        return changed, encode(changed).decode(), notes
+    notes = [f'duplicate field "{path}"' for path in patch.duplicates]
+    if not isinstance(patch.data, dict):
+        raise errors.bad_request(_not_a(MAP, patch))
+    if patch.content_type == MERGE_PATCH:
+        changed = merge(current, patch.data)
+        return changed, encode(changed).decode(), notes
+    shown = schema.go_print(patch.data)
+    changed = _strategic(resource, current, patch.data)
+    problem = schema.mismatch(schema.definition_for(resource), changed)
+    if problem:
+        raise _misfit(shown, problem)
+    return changed, shown, notes
+
+
+def _not_a(go: str, patch: Patch) -> str:
+    prefix = "" if patch.content_type == STRATEGIC_PATCH else "error decoding patch: "
+    return f"{prefix}json: cannot unmarshal {schema.json_type(patch.data)} into Go value of type {go}"
+
+
+def _misfit(shown: str, why: str) -> errors.StatusError:
+    problem = invalid("patch", shown, why)
+    return errors.StatusError(422, "Invalid", f' "" is invalid: {problem}', {"causes": [problem.cause]})
+
+
+def _strategic(resource: Resource, current: Object, patch: Object) -> Object:
+    try:
+        return strategic_merge(schema.definition_for(resource), current, patch)
     except StrategicMergeError as error:
-        raise errors.bad_request(str(error)) from None
+        if error.code == 400:
+            raise errors.bad_request(str(error)) from None
+        if error.code == 422:
+            raise errors.StatusError(422, "Invalid", REJECTED, {}) from None
+        raise errors.StatusError(500, "", str(error)) from None
 
 
-def apply_patch_plain(current: Object, patch: Any, content_type: str) -> Object:
-    """The same for objects without a definition (Scale): a strategic patch is a merge patch there."""
-    if content_type == JSON_PATCH:
-        return _json_patch(current, patch)
-    if not isinstance(patch, dict):
-        raise errors.bad_request("the patch must be an object")
-    merged: Object = merge(current, patch)
-    return merged
+class _Replace(jsonpatch.ReplaceOperation):
+    """Go's library replaces what is not there too: it adds it (evanphx/json-patch, v4)."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, key = self.pointer.to_last(obj)
+        if isinstance(parent, dict):
+            parent.setdefault(key, None)
+        return super().apply(obj)
 
 
-def _json_patch(current: Object, patch: Any) -> Object:
+class _JsonPatch(jsonpatch.JsonPatch):
+    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace})
+
+
+def _json_patch(current: Object, patch: Patch) -> tuple[Any, list[str]]:
+    operations = patch.data or []
+    if not isinstance(operations, list):
+        raise errors.bad_request(_not_a(OPERATIONS, patch))
+    notes = [
+        f'json patch unknown field "[{index}].{field}"'
+        for index, operation in enumerate(operations)
+        for field in operation
+        if field not in OPERATION_FIELDS
+    ]
     try:
-        changed: Object = jsonpatch.apply_patch(current, patch)
+        return _JsonPatch(operations).apply(current), notes
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
-        raise errors.StatusError(422, "Invalid", REJECTED) from error
-    if not isinstance(changed, dict):
-        raise errors.StatusError(422, "Invalid", REJECTED)
-    return changed
+        raise errors.StatusError(422, "Invalid", REJECTED, {}) from error
 
 
 def merge(current: Any, patch: Any) -> Any:

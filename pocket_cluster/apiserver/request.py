@@ -22,7 +22,6 @@ from pocket_cluster.apiserver.registry import BY_PATH, Kind, field_value
 
 TRUE = ("true", "1", "t", "T", "TRUE", "True")
 FALSE = ("", "false", "0", "f", "F", "FALSE", "False")
-STRICTNESS = ("Ignore", "Warn", "Strict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +109,6 @@ def number(query: Mapping[str, str], name: str) -> int:
         return int(value)
     except ValueError:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """How a create, update, patch or delete is to be done."""
-
-    dry_run: bool
-    strictness: str
-    manager: str
-    force: bool
-
-
-def parse_write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
-    """The options of a write; the manager is the client's own name where the query names none."""
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise errors.bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    strictness = query.get("fieldValidation", "") or "Warn"
-    if strictness not in STRICTNESS:
-        supported = ", ".join(f'"{each}"' for each in sorted(STRICTNESS))
-        raise errors.bad_request(f'fieldValidation: Unsupported value: "{strictness}": supported values: {supported}')
-    manager = query.get("fieldManager", "") or user_agent.partition("/")[0].partition(" ")[0] or "unknown"
-    return WriteOptions(dry_run == "All", strictness, manager[:128], flag(query, "force"))
 
 
 @dataclass(frozen=True, slots=True)

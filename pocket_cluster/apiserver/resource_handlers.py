@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,13 +19,12 @@ from pocket_cluster.apiserver.pod_streams import PodStreams
 from pocket_cluster.apiserver.request import (
     Accept,
     Target,
-    WriteOptions,
     flag,
     parse_accept,
     parse_path,
-    parse_write_options,
 )
 from pocket_cluster.apiserver.store import Entry, Store, encode
+from pocket_cluster.apiserver.write_options import WriteOptions, parse_write_options
 from pocket_cluster.apiserver.writing import APPLY, Body, Writer
 
 JSON = "application/json"
@@ -52,7 +50,9 @@ class Call:
         return self.request.query
 
     def write_options(self) -> WriteOptions:
-        return parse_write_options(self.query, self.request.headers.get("User-Agent", ""))
+        headers = self.request.headers
+        is_apply = headers.get("Content-Type", "").startswith(APPLY)
+        return parse_write_options(self.query, self.request.method, headers.get("User-Agent", ""), is_apply)
 
 
 class PodConnections(NamedTuple):
@@ -73,13 +73,15 @@ class ResourceHandlers:
         target = parse_path(request.path)
         accept = parse_accept(request.headers.get("Accept", ""))
         call = Call(request, target, accept, _deprecations(target))
-        if target.subresource and target.subresource not in ("status",):
-            response = await self._subresource(call)
-        elif target.name:
-            response = await self._object(call)
-        else:
-            response = await self._collection(call)
-        return response
+        try:
+            return await self._dispatch(call)
+        except errors.StatusError as error:
+            return _answer(call, encode(error.status()), error.code)  # what was warned of is said with the refusal
+
+    async def _dispatch(self, call: Call) -> web.StreamResponse:
+        if call.target.subresource and call.target.subresource != "status":
+            return await self._subresource(call)
+        return await (self._object(call) if call.target.name else self._collection(call))
 
     async def _collection(self, call: Call) -> web.StreamResponse:
         match call.request.method:
@@ -164,20 +166,18 @@ class ResourceHandlers:
         return await handler(call)
 
     async def _scale(self, call: Call) -> web.Response:
-        current = subresources.scale_of(reading.find(self._store, call.target).object)
+        current, options = subresources.scale_of(reading.find(self._store, call.target).object), call.write_options()
         match call.request.method:
             case "GET" | "HEAD":
                 return _answer(call, encode(current))
             case "PUT":
-                wanted = (await read_body(call.request)).data
+                wanted, notes = subresources.read_scale(await read_body(call.request, kind="Scale"), options)
             case "PATCH":
-                body = await read_patch(call.request)
-                # Only a resourceVersion that the patch itself names is compared (endpoints/handlers/patch.go retries).
-                del current["metadata"]["resourceVersion"]
-                wanted = patch.apply_patch_plain(current, body.data, body.content_type)
+                wanted, notes = subresources.patch_scale(current, await read_patch(call.request), options)
             case _:
                 raise errors.method_not_allowed()
-        scale = await subresources.update_scale(self._writer, call.target, wanted, call.write_options())
+        call.warnings += notes
+        scale = await subresources.update_scale(self._writer, call.target, wanted, options)
         return _answer(call, encode(scale))
 
     async def _log(self, call: Call) -> web.StreamResponse:
@@ -266,14 +266,12 @@ async def read_patch(request: web.Request) -> Body:
     """A patch and its kind; UnsupportedMediaType for any other."""
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
     if content_type not in PATCHES:
-        raise errors.unsupported_media_type(PATCHES)
+        raise errors.unsupported_patch()
     raw = await request.read()
     if content_type == APPLY:
         return _text_body(raw, "application/yaml", content_type)
-    try:
-        return Body(json.loads(raw), content_type)
-    except ValueError as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+    data, duplicates = schema.parse_patch(raw)
+    return Body(data, content_type, duplicates)
 
 
 def _text_body(raw: bytes, content_type: str, called: str = "", kind: str = "") -> Body:

@@ -1,25 +1,31 @@
 """Strategic merge patch: lists merge by key, and directives say what to delete, replace or order.
 
-Rules: apimachinery, pkg/util/strategicpatch/patch.go.
+Rules and wording: apimachinery, pkg/util/strategicpatch/patch.go.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pocket_cluster.api.objects import Object
-from pocket_cluster.apiserver.schema import Field, Schema
+from pocket_cluster.apiserver.schema import Field, Schema, go_print, go_type
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
 SET_ORDER = "$setElementOrder/"
 DELETE_PRIMITIVES = "$deleteFromPrimitiveList/"
+ABSENT = object()
 
 
 class StrategicMergeError(ValueError):
-    """The patch contradicts itself or the type that it is for."""
+    """The patch contradicts itself or the type that it is for. The real server calls some of it a bad request (400),
+    some unprocessable (422), and stumbles over the rest (500)."""
+
+    def __init__(self, message: str, code: int = 500) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def strategic_merge(schema: Schema, current: Object, patch: Object) -> Object:
@@ -27,121 +33,220 @@ def strategic_merge(schema: Schema, current: Object, patch: Object) -> Object:
     return _merge_struct(schema, copy.deepcopy(current), copy.deepcopy(patch))
 
 
-def _merge_struct(schema: Schema | None, current: Object, patch: Object) -> Object:
-    directive = patch.pop(DIRECTIVE, None)
-    if directive == "replace":
-        replaced: Object = _without_directives(patch)
-        return replaced
+def _merge_struct(schema: Schema | None, original: Object, patch: Object) -> Object:
+    if DIRECTIVE in patch:
+        return _follow_directive(patch)
+    _retain_keys(original, patch)
+    for key in [key for key in patch if key.startswith(SET_ORDER)]:
+        _merge_in_order(schema, original, patch, key)
+    for key, value in patch.items():
+        _merge_field(schema, original, key, value)
+    return original
+
+
+def _follow_directive(patch: Object) -> Object:
+    directive = patch[DIRECTIVE]
     if directive == "delete":
         return {}
-    if directive not in (None, "merge"):
-        raise StrategicMergeError(f"Unknown patch type: {directive}")
-    retained = patch.pop(RETAIN_KEYS, None)
-    if retained is not None:
-        current = {key: value for key, value in current.items() if key in retained}
-    _delete_primitives(current, patch)
-    orders = {key.removeprefix(SET_ORDER): patch.pop(key) for key in list(patch) if key.startswith(SET_ORDER)}
-    for key, value in patch.items():
-        _merge_field(_field(schema, key), current, key, value, orders.pop(key, None))
-    for key, order in orders.items():
-        if isinstance(current.get(key), list):
-            current[key] = _ordered(_field(schema, key), current[key], [], order)
-    return current
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != DIRECTIVE}
+    raise StrategicMergeError(f"unknown patch type: {go_print(directive)} in map: {go_print(patch)}")
 
 
-def _field(schema: Schema | None, key: str) -> Field | None:
-    return schema.fields.get(key) if schema else None
-
-
-def _merge_field(field: Field | None, current: Object, key: str, value: Any, order: list[Any] | None) -> None:
-    if value is None:
-        current.pop(key, None)
+def _retain_keys(original: Object, patch: Object) -> None:
+    if RETAIN_KEYS not in patch:
         return
-    before = current.get(key)
-    if isinstance(value, dict):
-        if field and "replace" in field.patch_strategy.split(","):
-            current[key] = _without_directives(value)
-        else:
-            inner = _inner(field)
-            current[key] = _merge_struct(inner, before if isinstance(before, dict) else {}, value)
-    elif isinstance(value, list) and field and "merge" in field.patch_strategy.split(","):
-        current[key] = _merge_list(field, before if isinstance(before, list) else [], value, order)
+    retained = patch.pop(RETAIN_KEYS)
+    named = {key for key, value in patch.items() if value is not None and not key.startswith("$")}
+    if not isinstance(retained, list) or not named <= {key for key in retained if isinstance(key, str)}:
+        raise StrategicMergeError("invalid patch format of retainKeys", 400)
+    for key in set(original) - set(retained):
+        del original[key]
+
+
+def _merge_field(schema: Schema | None, original: Object, key: str, value: Any) -> None:
+    deletes = key.startswith(DELETE_PRIMITIVES)
+    key = key.removeprefix(DELETE_PRIMITIVES)
+    if value is None:
+        original.pop(key, None)
+        return
+    before, field = original.get(key, ABSENT), schema.fields.get(key) if schema else None
+    if before is ABSENT or go_type(before) != go_type(value):
+        if not deletes:
+            _take(original, key, _without_nulls(value))
+    elif isinstance(value, dict):
+        is_replaced = field is not None and _strategy(field) == "replace"
+        original[key] = value if is_replaced else _merge_struct(_struct(field), before, value)
+    elif isinstance(value, list):
+        original[key] = _merge_list(field, before, value, deletes)
     else:
-        current[key] = _without_directives(value)
+        original[key] = value
 
 
-def _inner(field: Field | None) -> Schema | None:
+def _strategy(field: Field) -> str:
+    """How the field merges, beside retainKeys: merge, replace or ``""``."""
+    return next((each for each in field.patch_strategy.split(",") if each != "retainKeys"), "")
+
+
+def _struct(field: Field | None) -> Schema | None:
     """The type of a field's value: of a struct itself; of a map's entries it is not needed, keys merge plainly."""
     return field.schema if field and field.schema.kind == "struct" else None
 
 
-def _delete_primitives(current: Object, patch: Object) -> None:
-    for key in [key for key in patch if key.startswith(DELETE_PRIMITIVES)]:
-        unwanted = patch.pop(key)
-        name = key.removeprefix(DELETE_PRIMITIVES)
-        if isinstance(current.get(name), list):
-            current[name] = [item for item in current[name] if item not in unwanted]
+def _take(original: Object, key: str, value: Any) -> None:
+    """What the object lacked is taken from the patch as it is, but for parts that are directives."""
+    if _is_directive(value):
+        original.pop(key, None)
+    else:
+        original[key] = _without_directives(value)
 
 
-def _merge_list(field: Field, current: list[Any], patch: list[Any], order: list[Any] | None) -> list[Any]:
-    items = field.schema.items
-    if items is None or items.kind != "struct":
-        merged = current + [item for item in patch if item not in current]
-        return _ordered(field, merged, patch, order)
-    key = field.merge_key
-    if any(isinstance(item, dict) and item.get(DIRECTIVE) == "replace" for item in patch):
-        return [_without_directives(item) for item in patch if not _is_directive(item)]
-    merged = list(current)
-    for item in patch:
-        if not isinstance(item, dict) or key not in item:
-            raise StrategicMergeError(f"map: {item} does not contain declared merge key: {key}")
-        merged = _merge_item(items, merged, key, item)
-    return _ordered(field, merged, [item for item in patch if item.get(DIRECTIVE) != "delete"], order)
-
-
-def _is_directive(item: Any) -> bool:
-    return isinstance(item, dict) and set(item) == {DIRECTIVE}
-
-
-def _merge_item(schema: Schema, merged: list[Any], key: str, item: Object) -> list[Any]:
-    places = [index for index, other in enumerate(merged) if other.get(key) == item[key]]
-    if item.get(DIRECTIVE) == "delete":
-        return [other for index, other in enumerate(merged) if index not in places]
-    if not places:
-        return [*merged, _merge_struct(schema, {}, item)]
-    merged[places[0]] = _merge_struct(schema, merged[places[0]], item)
-    return merged
-
-
-def _ordered(field: Field | None, merged: list[Any], patch: Sequence[Any], order: list[Any] | None) -> list[Any]:
-    """The list in the order that the patch asks for; what it does not name stays before what followed it."""
-    if order is None:
-        return merged
-    key = field.merge_key if field else ""
-    wanted = [_identity(item, key) for item in order]
-    named = [item for item in merged if _identity(item, key) in wanted]
-    named.sort(key=lambda item: wanted.index(_identity(item, key)))
-    result: list[Any] = []
-    rest = [item for item in merged if _identity(item, key) not in wanted]
-    places = {id(item): index for index, item in enumerate(merged)}
-    for item in named:
-        while rest and places[id(rest[0])] < places[id(item)]:
-            result.append(rest.pop(0))
-        result.append(item)
-    return result + rest
-
-
-def _identity(item: Any, key: str) -> Any:
-    return item.get(key) if isinstance(item, dict) and key else item
+def _is_directive(value: Any) -> bool:
+    return isinstance(value, dict) and DIRECTIVE in value
 
 
 def _without_directives(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            key: _without_directives(item)
-            for key, item in value.items()
-            if not key.startswith("$") and item is not None
-        }
+        return {key: _without_directives(item) for key, item in value.items() if not _is_directive(item)}
     if isinstance(value, list):
         return [_without_directives(item) for item in value if not _is_directive(item)]
     return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+# --- lists
+
+
+def _merge_list(field: Field | None, original: list[Any], patch: list[Any], deletes: bool = False) -> list[Any]:
+    if not deletes and (field is None or _strategy(field) != "merge"):
+        return patch
+    if not original and not patch:
+        return original
+    if not _are_maps(original, patch):
+        if deletes:
+            return [item for item in original if item not in patch]
+        return _in_order(list(dict.fromkeys([*original, *patch])), patch, original, _itself)
+    key = field.merge_key if field else ""
+    if not key or field is None:
+        raise StrategicMergeError("cannot merge lists without merge key for ")
+    original, patch = _follow_item_directives(original, patch, key)
+    merged = list(original)
+    for item in patch:
+        _merge_item(field.schema.items, merged, key, item)
+    return _in_order(merged, patch, original, _by(key))
+
+
+def _are_maps(*lists: list[Any]) -> bool:
+    """Whether the items are maps; StrategicMergeError when they are lists or differ."""
+    types = {go_type(item) for each in lists for item in each}
+    if len(types) > 1:
+        raise StrategicMergeError(f"list element types are not identical: {go_print(list(lists))}")
+    if types == {go_type([])}:
+        raise StrategicMergeError("lists of lists are not supported", 422)
+    return types == {go_type({})}
+
+
+def _follow_item_directives(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
+    """The list without what the patch deletes, and the patch without its directives."""
+    rest, replaces = [], False
+    for item in patch:
+        match item.get(DIRECTIVE, ABSENT):
+            case directive if directive is ABSENT:
+                rest.append(item)
+            case "delete":
+                unwanted = _merge_key_of(item, key)
+                original = [other for other in original if other.get(key) != unwanted]
+            case "replace":
+                replaces = True
+            case "merge":
+                raise StrategicMergeError("merging lists cannot yet be specified in the patch")
+            case other:
+                raise StrategicMergeError(f"unknown patch type: {go_print(other)} in map: {go_print(item)}")
+    return (rest, []) if replaces else (original, rest)
+
+
+def _merge_item(schema: Schema | None, merged: list[Any], key: str, item: Object) -> None:
+    identity = _merge_key_of(item, key)
+    for index, other in enumerate(merged):
+        if other.get(key) == identity:
+            merged[index] = _merge_struct(schema, other, item)
+            return
+    merged.append(item)
+
+
+def _merge_key_of(item: Object, key: str) -> Any:
+    if key not in item:
+        raise StrategicMergeError(f"map: {go_print(item)} does not contain declared merge key: {key}")
+    return item[key]
+
+
+Identity = Callable[[Any], Any]
+
+
+def _itself(item: Any) -> Any:
+    return item
+
+
+def _by(key: str) -> Identity:
+    return lambda item: _merge_key_of(item, key)
+
+
+def _in_order(merged: list[Any], wanted: Sequence[Any], live: Sequence[Any], identity: Identity) -> list[Any]:
+    """First the order of the patch, then that of the live list: each of the server's own items stands before the first
+    of the patch's items that it preceded."""
+    order, places = [identity(item) for item in wanted], [identity(item) for item in live]
+    mine = sorted((item for item in merged if identity(item) in order), key=lambda item: order.index(identity(item)))
+    others = [item for item in merged if identity(item) not in order]
+    result = []
+    for item in mine:
+        while others and _precedes(identity(others[0]), identity(item), places):
+            result.append(others.pop(0))
+        result.append(item)
+    return result + others
+
+
+def _precedes(one: Any, other: Any, places: list[Any]) -> bool:
+    return one in places and other in places and places.index(one) < places.index(other)
+
+
+# --- lists with an order of their own
+
+
+def _merge_in_order(schema: Schema | None, original: Object, patch: Object, directive: str) -> None:
+    """Merge a list whose order the patch gives in ``$setElementOrder/NAME``."""
+    name, order = directive.removeprefix(SET_ORDER), _a_list(patch.pop(directive))
+    field = schema.fields.get(name) if schema else None
+    before, value = _a_list(original.get(name)), _a_list(patch.get(name))
+    identity = _by(field.merge_key) if field and field.merge_key else _itself
+    if value and order:
+        _check_order(value, order, identity)
+    if name in original and name in patch:
+        merged = _merge_list(field, before, value)
+    elif name in original or name in patch:
+        merged = before or _without_directives(value)
+    else:
+        return
+    patch.pop(name, None)
+    original[name] = _in_order(merged, order, before, identity)
+
+
+def _a_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise StrategicMergeError(f"expected a []interface {{}}, but received a {go_type(value)}")
+    return value
+
+
+def _check_order(patch: list[Any], order: list[Any], identity: Identity) -> None:
+    """What the patch sets must stand in the order, and in the same sequence."""
+    rest = iter(identity(item) for item in order)
+    if all(any(identity(item) == each for each in rest) for item in patch if not _is_directive(item)):
+        return
+    lists = f"{go_print(patch)}\n doesn't match $setElementOrder list:\n{go_print(order)}\n"
+    raise StrategicMergeError(f"The order in patch list:\n{lists}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from pocket_cluster.api.objects import Object, is_being_deleted, name, now, set_condition
+from pocket_cluster.api.resources import Resource
 from pocket_cluster.api.selectors import from_label_selector_object
-from pocket_cluster.apiserver import errors
+from pocket_cluster.apiserver import errors, patch, schema
 from pocket_cluster.apiserver.deletion import DeleteOptions, Deleter
-from pocket_cluster.apiserver.request import Target, WriteOptions
+from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry
-from pocket_cluster.apiserver.writing import Writer
+from pocket_cluster.apiserver.write_options import WriteOptions
+from pocket_cluster.apiserver.writing import Body, Writer, check_name, check_uid
 
+SCALES = Resource("autoscaling", "v1", "scales", "Scale", True)
 SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
 
@@ -33,32 +36,37 @@ def scale_of(obj: Object) -> Object:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
 
-async def update_scale(writer: Writer, target: Target, scale: Any, options: WriteOptions) -> Object:
+def read_scale(body: Body, options: WriteOptions) -> tuple[Object, list[str]]:
+    """The Scale in a body, and what is wrong with it that passes with a warning."""
+    return schema.decode(SCALES, body.data, options.strictness, body.duplicates)
+
+
+def patch_scale(current: Object, body: Body, options: WriteOptions) -> tuple[Object, list[str]]:
+    """The Scale that a patch makes of the present one."""
+    # Only a resourceVersion that the patch itself names is compared (endpoints/handlers/patch.go retries).
+    del current["metadata"]["resourceVersion"]
+    given = patch.Patch(body.data, body.content_type, body.duplicates)
+    return patch.apply_patch(SCALES, current, given, options.strictness)
+
+
+async def update_scale(writer: Writer, target: Target, scale: Object, options: WriteOptions) -> Object:
     """Set the replicas that a Scale asks for; Conflict when its resourceVersion is old."""
-    replicas = _wanted_replicas(scale, target)
-    metadata = scale.get("metadata") or {}
+    check_name(target, scale)
+    replicas, metadata = _wanted_replicas(scale, target), scale["metadata"]
 
     def scaled(current: Object) -> Object:
         current["spec"]["replicas"] = replicas
-        for identity in ("resourceVersion", "uid"):
-            if metadata.get(identity):
-                current["metadata"][identity] = metadata[identity]
+        check_uid(target, scale, current)
+        if metadata.get("resourceVersion"):
+            current["metadata"]["resourceVersion"] = metadata["resourceVersion"]
         return current
 
     whole = Target(target.kind, target.namespace, target.name, None)
     return scale_of((await writer.change(whole, scaled, options)).object)
 
 
-def _wanted_replicas(scale: Any, target: Target) -> int:
-    if not isinstance(scale, dict) or not isinstance(scale.get("spec", {}), dict):
-        raise errors.bad_request("the body must be a Scale")
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        kind = "string" if isinstance(replicas, str) else "number"
-        raise errors.bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal'
-            f" {kind} into Go struct field ScaleSpec.spec.replicas of type int32"
-        )
+def _wanted_replicas(scale: Object, target: Target) -> int:
+    replicas = int(scale.get("spec", {}).get("replicas", 0))
     if replicas < 0:
         problem = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         text = f'Scale.autoscaling "{target.name}" is invalid: {problem}'

@@ -15,8 +15,9 @@ from pocket_cluster.api.objects import Object, name, now, random_suffix
 from pocket_cluster.apiserver import admission, errors, managed_fields, patch, schema
 from pocket_cluster.apiserver.allocation import Allocator
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Target, WriteOptions
+from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
+from pocket_cluster.apiserver.write_options import WriteOptions
 
 TRIES = 100
 LONGEST_GENERATED_BASE = 58
@@ -104,17 +105,16 @@ class Writer:
         obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
         warnings += notes
         self._place(target, obj)
-        if name(obj) != target.name:
-            given, expected = name(obj), target.name
-            if not given:
-                raise errors.bad_request("name must be provided")
-            raise errors.bad_request(
-                f"the name of the object ({given}) does not match the name on the URL ({expected})"
-            )
+        check_name(target, obj)
         current = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
         if current is None and target.kind.put_creates and not target.subresource:
             return await self.create_object(target.kind, obj, options)
-        entry = await self.change(target, lambda _: copy.deepcopy(obj), options)
+
+        def replaced(before: Object) -> Object:
+            check_uid(target, obj, before)
+            return copy.deepcopy(obj)
+
+        entry = await self.change(target, replaced, options)
         if current and not target.subresource:
             warnings += schema.warnings_for(resource, entry.object, current.object)
         return entry
@@ -123,18 +123,19 @@ class Writer:
         """Change the object as the patch in the body says; server-side apply may create it."""
         if body.content_type == APPLY:
             return await self._apply(target, body, options, warnings)
-        notes: list[str] = []
+        given, notes = patch.Patch(body.data, body.content_type, body.duplicates), list[str]()
         before = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
 
         def patched(current: Object) -> Object:
-            changed = patch.apply_patch(target.kind.resource, current, body.data, body.content_type)
-            obj, found = schema.decode(target.kind.resource, changed, options.strictness)
-            notes[:] = found
-            self._must_stay(target, obj)
+            obj, notes[:] = patch.apply_patch(target.kind.resource, current, given, options.strictness)
+            check_name(target, obj)
+            self._place(target, obj)
             return obj
 
-        entry = await self.change(target, patched, options)
-        warnings += notes
+        try:
+            entry = await self.change(target, patched, options)
+        finally:
+            warnings += notes
         if before and not target.subresource:
             warnings += schema.warnings_for(target.kind.resource, entry.object, before.object)
         return entry
@@ -144,7 +145,7 @@ class Writer:
         applied, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
         warnings += notes
         self._place(target, applied)
-        self._must_stay(target, applied)
+        check_name(target, applied)
         key = target.kind.key(target.namespace, target.name or "")
 
         def merged(current: Object | None) -> Object:
@@ -155,12 +156,6 @@ class Writer:
         if self.store.get(target.kind.collection, key) is None:
             return await self.create_object(target.kind, merged(None), options)
         return await self.change(target, merged, options, operation="Apply")
-
-    def _must_stay(self, target: Target, obj: Object) -> None:
-        if name(obj) != target.name:
-            raise errors.bad_request(
-                f"the name of the object ({name(obj)}) does not match the name on the URL ({target.name})"
-            )
 
     async def change(
         self,
@@ -177,7 +172,7 @@ class Writer:
             if current is None:
                 raise errors.not_found(kind.resource, target.name or "")
             new = changed(copy.deepcopy(current.object))
-            self._check_preconditions(target, new, current.object)
+            _check_version(target, new, current.object)
             self._complete(target, new, current.object, options, operation)
             if _says_the_same(new, current.object):
                 return current
@@ -204,16 +199,6 @@ class Writer:
                 continue
         raise errors.modified(kind.resource, target.name or "")
 
-    def _check_preconditions(self, target: Target, new: Object, old: Object) -> None:
-        for identity, word in (("uid", "UID"), ("resourceVersion", "")):
-            asked, found = new["metadata"].get(identity), old["metadata"][identity]
-            if not asked or asked == found:
-                continue
-            if identity == "resourceVersion":
-                raise errors.modified(target.kind.resource, target.name or "")
-            why = f"Precondition failed: {word} in precondition: {asked}, {word} in object meta: {found}"
-            raise errors.conflict(target.kind.resource, target.name or "", why)
-
     def _complete(self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str) -> None:
         """Defaults, what may not change, whose fields they are, and whether it is all allowed."""
         resource, part = target.kind.resource, target.subresource or ""
@@ -232,6 +217,33 @@ class Writer:
             if _is_released(new):
                 return await self.store.delete(kind.collection, key, current.revision, new)
             return await self.store.write(kind.collection, key, current.revision, new)
+
+
+def check_name(target: Target, obj: Object) -> None:
+    """BadRequest when the object is called otherwise than the path says."""
+    given = obj.get("metadata", {}).get("name")
+    if not given:
+        why = f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(why)
+    if given != target.name:
+        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
+
+
+def check_uid(target: Target, obj: Object, current: Object) -> None:
+    """Conflict when what is to be replaced is another object of the same name."""
+    asked, found = obj["metadata"].get("uid"), current["metadata"]["uid"]
+    if asked and asked != found:
+        why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
+        raise errors.conflict(target.kind.resource, target.name or "", why)
+
+
+def _check_version(target: Target, new: Object, old: Object) -> None:
+    asked = new["metadata"].get("resourceVersion")
+    if not asked or asked == old["metadata"]["resourceVersion"]:
+        return
+    if not asked.isdecimal():
+        raise errors.StatusError(500, "", f'strconv.ParseUint: parsing "{asked}": invalid syntax')
+    raise errors.modified(target.kind.resource, target.name or "")
 
 
 def _name(obj: Object) -> None:

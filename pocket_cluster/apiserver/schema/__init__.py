@@ -5,11 +5,13 @@ in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_creat
 ``validate`` or ``validate_update``, ``warnings_for``. Nothing here knows of storage, of HTTP or of who asks.
 """
 
-from pocket_cluster.apiserver.schema.body import DecodeError, parse_body
+from pocket_cluster.apiserver.schema.body import DecodeError, parse_body, parse_patch
 from pocket_cluster.apiserver.schema.decode import decode
 from pocket_cluster.apiserver.schema.defaults import set_defaults
 from pocket_cluster.apiserver.schema.definitions import Field, Schema, definition_for
 from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
+from pocket_cluster.apiserver.schema.go_values import go_print, go_type, json_type
+from pocket_cluster.apiserver.schema.mismatch import mismatch
 from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
 from pocket_cluster.apiserver.schema.openapi_v2 import openapi_v2_json, openapi_v2_protobuf_body
 from pocket_cluster.apiserver.schema.prepare import prepare_for_create, prepare_for_update
@@ -24,11 +26,16 @@ __all__ = [
     "aggregate",
     "decode",
     "definition_for",
+    "go_print",
+    "go_type",
+    "json_type",
+    "mismatch",
     "openapi_document",
     "openapi_index",
     "openapi_v2_json",
     "openapi_v2_protobuf_body",
     "parse_body",
+    "parse_patch",
     "prepare_for_create",
     "prepare_for_update",
     "set_defaults",

@@ -22,7 +22,14 @@ SUMMARY_LENGTH = 30
 
 
 class DecodeError(Exception):
-    """The body is not what was asked for: 400 BadRequest, with this text as the Status message."""
+    """The body is not what was asked for: 400 BadRequest, with this text as the Status message.
+
+    ``reason`` is the text without the words that name the kind: what is said of a patched object.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class WrittenNumber(float):
@@ -52,14 +59,31 @@ def parse_body(raw: bytes, content_type: str = "application/json", kind: str = "
         data = _yaml(raw) if "yaml" in content_type else _json(raw)
     except _Unreadable as error:
         raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", raw) from None
+    return data, _duplicates_in(data)
+
+
+def parse_patch(raw: bytes) -> tuple[Any, list[str]]:
+    """Read a JSON body that is a patch, and name the paths of the keys that appear twice.
+
+    Raises DecodeError when the body cannot be read.
+    """
+    try:
+        data = _json(raw)
+    except _Unreadable as error:
+        raise DecodeError(f"error decoding patch: {error}") from None
+    return data, _duplicates_in(data)
+
+
+def _duplicates_in(data: Any) -> list[str]:
     duplicates: list[str] = []
     _find_duplicates(data, "", duplicates)
-    return data, duplicates
+    return duplicates
 
 
 def unrecognized(kind: str, reason: str, raw: bytes) -> DecodeError:
     """The error for a body that does not say what it is (apiserver, endpoints/handlers/rest.go)."""
-    return DecodeError(f"the object provided is unrecognized (must be of type {kind}): {reason} ({summary(raw)})")
+    message = f"the object provided is unrecognized (must be of type {kind}): {reason} ({summary(raw)})"
+    return DecodeError(message, reason)
 
 
 def summary(raw: bytes) -> str:

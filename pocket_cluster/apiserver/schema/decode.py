@@ -19,6 +19,7 @@ from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.body import DecodeError, WrittenNumber, unrecognized
 from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
+from pocket_cluster.apiserver.schema.go_values import json_type
 
 TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 SCHEME = 'scheme "pkg/runtime/scheme.go:111"'
@@ -42,16 +43,18 @@ def decode(
     group_version, kind = _type_meta(resource, data)
     prefix = f'{kind} in version "{group_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
     if (group_version, kind) != (resource.group_version, resource.kind):
-        raise DecodeError(prefix + _wrong_kind(resource, group_version, kind))
+        why = _wrong_kind(resource, group_version, kind)
+        raise DecodeError(prefix + why, why)
     decoder = _Decoder(frozenset(duplicates))
     try:
         found = decoder.struct(definition_for(resource), data, "", "")
     except _Malformed as error:
-        raise DecodeError(prefix + str(error)) from None
+        raise DecodeError(prefix + str(error), str(error)) from None
     if decoder.first_error:
-        raise DecodeError(prefix + decoder.first_error)
+        raise DecodeError(prefix + decoder.first_error, decoder.first_error)
     if decoder.notes and strictness == "Strict":
-        raise DecodeError(f"{prefix}strict decoding error: {', '.join(decoder.notes)}")
+        why = f"strict decoding error: {', '.join(decoder.notes)}"
+        raise DecodeError(prefix + why, why)
     found |= {"apiVersion": group_version, "kind": kind}
     convert = CONVERSIONS.get(resource.kind)
     if convert:
@@ -64,11 +67,11 @@ def _type_meta(resource: Resource, data: Any) -> tuple[str, str]:
     raw = json.dumps(data, separators=(",", ":")).encode()
     problem = ""
     if not isinstance(data, dict):
-        problem = f"json: cannot unmarshal {_json_type(data)} into Go value of type {TYPE_META}"
+        problem = f"json: cannot unmarshal {json_type(data)} into Go value of type {TYPE_META}"
         raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
     for field in ("apiVersion", "kind"):
         if not isinstance(data.get(field) or "", str):
-            problem = f"json: cannot unmarshal {_json_type(data[field])} into Go struct field .{field} of type string"
+            problem = f"json: cannot unmarshal {json_type(data[field])} into Go struct field .{field} of type string"
             raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
     return data.get("apiVersion") or resource.group_version, data.get("kind") or resource.kind
 
@@ -79,6 +82,16 @@ def _wrong_kind(resource: Resource, group_version: str, kind: str) -> str:
         return f'no kind "{kind}" is registered for version "{group_version}" in {SCHEME}'
     into = f"{(resource.group or 'core').partition('.')[0]}.{resource.kind}"
     return f"converting ({version}.{kind}) to ({into}): unknown conversion"
+
+
+def special_error(kind: str, item: Any) -> str:
+    """What a type with a reader of its own says to a value; ``""`` when it takes it."""
+    decoder = _Decoder(frozenset())
+    try:
+        decoder.value(Schema(kind, ""), item, "", "", "")
+    except _Malformed as error:
+        return str(error)
+    return decoder.first_error
 
 
 class _Malformed(Exception):
@@ -167,7 +180,7 @@ class _Decoder:
 
     def _type_error(self, schema: Schema, item: Any, struct: str, go_path: str, found: str = "") -> Any:
         if not self.first_error:
-            self.first_error = _unmarshal_error(found or _json_type(item), schema.go, struct, go_path)
+            self.first_error = _unmarshal_error(found or json_type(item), schema.go, struct, go_path)
         return DROPPED
 
     def _special(self, kind: str, item: Any, struct: str, go_path: str) -> Any:
@@ -177,12 +190,12 @@ class _Decoder:
             if isinstance(item, str):
                 return item
             if isinstance(item, bool) or not isinstance(item, int | float):
-                raise _Malformed(_unmarshal_error(_json_type(item), "int32", struct, go_path))
+                raise _Malformed(_unmarshal_error(json_type(item), "int32", struct, go_path))
             if isinstance(item, float) or not -BOUNDS["int32"] <= item < BOUNDS["int32"]:
                 raise _Malformed(_unmarshal_error(f"number {_digits(item)}", "int32", struct, go_path))
             return item
         if not isinstance(item, str):
-            raise _Malformed(_unmarshal_error(_json_type(item), "string", struct, go_path))
+            raise _Malformed(_unmarshal_error(json_type(item), "string", struct, go_path))
         return _time(item, "microseconds" if kind == "micro-time" else "seconds")
 
 
@@ -203,13 +216,6 @@ def _is_empty(schema: Schema, value: Any) -> bool:
 def _unmarshal_error(found: str, go: str, struct: str, go_path: str) -> str:
     where = f"struct field {struct}.{go_path}" if go_path else "value"
     return f"json: cannot unmarshal {found} into Go {where} of type {go}"
-
-
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    names = {str: "string", dict: "object", list: "array"}
-    return next((name for kind, name in names.items() if isinstance(value, kind)), "number")
 
 
 def _digits(number: Any) -> str:

@@ -1,0 +1,52 @@
+"""Plain values as Go names and prints them: some refusals show them so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Go's type and kind of a decoded JSON value.
+NAMES = {
+    dict: ("map[string]interface {}", "map"),
+    list: ("[]interface {}", "slice"),
+    str: ("string", "string"),
+    bool: ("bool", "bool"),
+    int: ("int64", "int64"),
+    float: ("float64", "float64"),
+}
+
+
+def go_type(value: Any) -> str:
+    """Such as ``[]interface {}``."""
+    return _names(value)[0]
+
+
+def go_kind(value: Any) -> str:
+    """Such as ``slice``."""
+    return _names(value)[1]
+
+
+def json_type(value: Any) -> str:
+    """What Go's JSON decoder calls the value, such as ``array``."""
+    if isinstance(value, bool):
+        return "bool"
+    names = {str: "string", dict: "object", list: "array"}
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "number")
+
+
+def _names(value: Any) -> tuple[str, str]:
+    if value is None:
+        return ("<nil>", "invalid")
+    return next(names for kind, names in NAMES.items() if isinstance(value, kind))
+
+
+def go_print(value: Any) -> str:
+    """The value as ``%v`` prints it: ``map[spec:map[replicas:3]]``, keys in order."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_print(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_print, value))}]"
+    return str(value)
