@@ -86,39 +86,6 @@ class Api:
             time.sleep(0.01)
         return found
 
-    def watch(self, path: str, **query: Any) -> Watch:
-        """An open watch."""
-        connection = self.connect()
-        query = {"watch": "true"} | query
-        connection.request("GET", self.path(path, **query), headers=self._headers)
-        return Watch(connection)
-
-
-class Watch:
-    """A watch that reads one event at a time."""
-
-    def __init__(self, connection: http.client.HTTPSConnection) -> None:
-        self._connection = connection
-        self._answer = connection.getresponse()
-        self.code = self._answer.status
-
-    def next(self) -> Any:
-        """The next event; None when the server has ended the watch."""
-        line = self._answer.readline()
-        return json.loads(line) if line.strip() else None
-
-    def refusal(self) -> Any:
-        return json.loads(self._answer.read())
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 @contextmanager
 def api_server(folder: Path) -> Iterator[Api]:
@@ -170,9 +137,3 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         found.must("POST", "namespaces", {"metadata": {"name": NAMESPACE}})
         yield found
         found.must("DELETE", f"namespaces/{NAMESPACE}")
-
-
-@pytest.fixture
-def own_api_server(tmp_path: Path) -> Callable[[], Any]:
-    """Starts an API server that no other test uses."""
-    return lambda: api_server(tmp_path / "home")
