@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 LABEL_TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|<|>|[^\s=!,()<>]+)")
+NOT_A_KEY = ("", "==", "!=", "=", ",", "(", ")", "<", ">")
 
 
 class SelectorError(ValueError):
@@ -95,13 +96,20 @@ def parse_label_selector(text: str) -> LabelSelector:
     """
     tokens = _Tokens(text)
     requirements: list[Requirement] = []
-    while tokens.peek():
-        requirements.append(_requirement(tokens))
+    expected = "!, identifier, or 'end of string'"
+    while tokens.peek() or requirements:
+        if tokens.peek() in NOT_A_KEY:
+            raise SelectorError(f"found '{tokens.peek()}', expected: {expected}")
+        try:
+            requirements.append(_requirement(tokens))
+        except SelectorError as error:
+            raise SelectorError(f"unable to parse requirement: {error}") from None
         following = tokens.take()
-        if following and following != ",":
+        if not following:
+            break
+        if following != ",":
             raise SelectorError(f"found '{following}', expected: ',' or 'end of string'")
-        if following == "," and not tokens.peek():
-            raise SelectorError("found '', expected: identifier after ','")
+        expected = "identifier after ','"
     return LabelSelector(tuple(requirements))
 
 
@@ -142,7 +150,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
 def _key(tokens: _Tokens) -> str:
     key = tokens.take()
     if not key or not re.match(r"[A-Za-z0-9]", key):
-        raise SelectorError(f"found '{key}', expected: !, identifier, or 'end of string'")
+        raise SelectorError(f"found '{key}', expected: identifier")
     return key
 
 

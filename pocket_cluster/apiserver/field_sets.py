@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver.schema import Field, Schema
+from pocket_cluster.apiserver.schema.list_keys import item_keys
 
 Path = tuple[str, ...]
 FieldSet = frozenset[Path]
@@ -39,37 +40,51 @@ UNMANAGED = {
 
 
 def fields_of(schema: Schema | None, obj: Object, with_containers: bool) -> FieldSet:
-    """All fields of an object. ``with_containers``: maps and lists count themselves, as in an Update."""
-    found = frozenset(_struct(schema, obj, (), with_containers))
+    """All fields of an object. ``with_containers``: what holds fields counts itself, as in an Update.
+
+    It does unless it is there in an empty object too, as ``spec`` is and a list that is never left out.
+    """
+    found = frozenset(_struct(schema, obj, (), _Containers(with_containers, is_always_there=True)))
     return frozenset(path for path in found if not _is_unmanaged(path))
+
+
+class _Containers(NamedTuple):
+    """Whether what holds fields counts, and whether all around it is there in an empty object."""
+
+    are_counted: bool
+    is_always_there: bool
+
+    def counts(self, field: Field) -> bool:
+        is_struct = field.schema.kind == "struct"
+        is_there = not field.pointer if is_struct else field.written_when_empty
+        return self.are_counted and not (self.is_always_there and is_there)
+
+    def inside(self, field: Field) -> _Containers:
+        return self._replace(is_always_there=self.is_always_there and not field.pointer)
 
 
 def _is_unmanaged(path: Path) -> bool:
     return path in UNMANAGED or path[:2] in UNMANAGED
 
 
-def _struct(schema: Schema | None, value: Object, path: Path, containers: bool) -> Iterator[Path]:
+def _struct(schema: Schema | None, value: Object, path: Path, containers: _Containers) -> Iterator[Path]:
     for key, item in value.items():
         field = schema.fields.get(key) if schema else None
         yield from _value(field, item, (*path, f"f:{key}"), containers)
 
 
-def _value(field: Field | None, value: Any, path: Path, containers: bool) -> Iterator[Path]:
-    kind = field.schema.kind if field else ""
-    if field is None or _is_atomic(field, value):
+def _value(field: Field | None, value: Any, path: Path, containers: _Containers) -> Iterator[Path]:
+    if field is None or not value or _is_atomic(field, value):
         yield path
-    elif kind == "struct" and value:
-        yield from _struct(field.schema, value, path, containers)
-    elif kind == "map":
-        if containers or not value:
-            yield path
+        return
+    if containers.counts(field):
+        yield path
+    if field.schema.kind == "struct":
+        yield from _struct(field.schema, value, path, containers.inside(field))
+    elif field.schema.kind == "map":
         yield from ((*path, f"f:{key}") for key in value)
-    elif kind == "list":
-        if containers or not value:
-            yield path
-        yield from _items(field, value, path, containers)
     else:
-        yield path
+        yield from _items(field, value, path, containers._replace(is_always_there=False))
 
 
 def _is_atomic(field: Field, value: Any) -> bool:
@@ -78,11 +93,11 @@ def _is_atomic(field: Field, value: Any) -> bool:
     return not isinstance(value, dict) or field.map_type == "atomic" or field.schema.kind not in ("struct", "map")
 
 
-def _items(field: Field, items: list[Any], path: Path, containers: bool) -> Iterator[Path]:
+def _items(field: Field, items: list[Any], path: Path, containers: _Containers) -> Iterator[Path]:
     for item in items:
         place = (*path, item_element(field, item))
         yield place
-        if field.list_type == "map":
+        if field.list_type == "map" and field.schema.items and not field.schema.items.is_atomic:
             yield from _struct(field.schema.items, item, place, containers)
 
 
@@ -90,8 +105,7 @@ def item_element(field: Field, item: Any) -> str:
     """How an item of a list is named in a path."""
     if field.list_type == "set":
         return "v:" + json.dumps(item, separators=(",", ":"))
-    keys = {key: item[key] for key in sorted(field.map_keys) if key in item}
-    return "k:" + json.dumps(keys, separators=(",", ":"))
+    return "k:" + json.dumps(item_keys(field, item), separators=(",", ":"))
 
 
 def value_at(schema: Schema, obj: Object, path: Path) -> Any:

@@ -6,6 +6,7 @@ Rules: structured-merge-diff, merge/update.go, and apimachinery, util/managedfie
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any, NamedTuple
 
 from pocket_cluster.api.objects import Object
@@ -13,6 +14,9 @@ from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver import errors, field_sets
 from pocket_cluster.apiserver.field_sets import FieldSet, Path
 from pocket_cluster.apiserver.schema import Field, Schema, definition_for
+
+# Kept up to date for who goes back to client-side apply (apimachinery, util/managedfields, lastappliedupdater.go).
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class Manager(NamedTuple):
@@ -119,12 +123,12 @@ def _write(obj: Object, managers: Managers) -> None:
             "manager": manager.name,
             "operation": manager.operation,
             "apiVersion": manager.version,
-            "time": time,
+            **({"time": time} if time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": field_sets.encode(fields),
         }
         entries.append(entry | ({"subresource": manager.subresource} if manager.subresource else {}))
-    entries.sort(key=lambda entry: (entry["operation"], entry["time"], entry["manager"]))
+    entries.sort(key=lambda entry: (entry["operation"], entry.get("time", ""), entry["manager"]))
     if entries:
         obj["metadata"]["managedFields"] = entries
     else:
@@ -152,13 +156,17 @@ def server_side_apply(
     if overruled and not force:
         raise _conflict(resource, applied, overruled)
     merged: Object = _merge(schema, live, applied)
-    before = managers.pop(me, (frozenset(), now))[0]
+    if manager == "kubectl" and LAST_APPLIED in ((merged.get("metadata") or {}).get("annotations") or {}):
+        merged["metadata"]["annotations"][LAST_APPLIED] = json.dumps(applied, separators=(",", ":")) + "\n"
+    before, last_time = managers.pop(me, (frozenset(), ""))
     others = frozenset().union(*(fields for fields, _ in managers.values()))
-    for path in sorted(before - wanted - others, key=len, reverse=True):
-        _remove(schema, merged, path)
+    for path in sorted(before - wanted - others, key=len):
+        if not any(other[: len(path)] == path for other in others):
+            _remove(schema, merged, path)
     taken = frozenset(path for _, paths in overruled for path in paths)
     managers = _take(managers, me, taken, frozenset())
-    managers[me] = (wanted, now)
+    if wanted:
+        managers[me] = (wanted, now if merged != current else last_time)
     _write(merged, managers)
     return merged
 
@@ -166,13 +174,18 @@ def server_side_apply(
 def _conflicts(
     schema: Schema, live: Object, applied: Object, wanted: FieldSet, managers: Managers, me: Manager
 ) -> list[tuple[Manager, list[Path]]]:
-    changed = [path for path in sorted(wanted) if _would_change(schema, live, applied, path)]
+    changed = [path for path in sorted(wanted, key=_own_fields_first) if _would_change(schema, live, applied, path)]
     found = [
         (manager, [path for path in changed if path in fields])
         for manager, (fields, _) in managers.items()
         if manager != me
     ]
     return [(manager, paths) for manager, paths in found if paths]
+
+
+def _own_fields_first(path: Path) -> list[tuple[bool, str]]:
+    """Go walks a set so: what ends at a level stands before what goes deeper (fieldpath/set.go)."""
+    return [(depth < len(path), element) for depth, element in enumerate(path, 1)]
 
 
 def _would_change(schema: Schema, live: Object, applied: Object, path: Path) -> bool:
@@ -195,7 +208,7 @@ def _conflict(resource: Resource, applied: Object, conflicts: list[tuple[Manager
 
 def _quoted(manager: Manager) -> str:
     part = f' with subresource "{manager.subresource}"' if manager.subresource else ""
-    return f'"{manager.name}"{part} using {manager.version}'
+    return f'"{manager.name}"{part}' + (f" using {manager.version}" if manager.operation == "Update" else "")
 
 
 def _listed(conflicts: list[tuple[Manager, list[Path]]]) -> str:

@@ -62,10 +62,10 @@ class Writer:
             metadata.pop(leftover, None)
         schema.set_defaults(resource, obj)
         admission.mutate_new(self.store, kind, obj)
-        schema.prepare_for_create(resource, obj)
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         if not managed_fields.has_managed_fields(metadata):
             managed_fields.update_managed_fields(resource, obj, None, options.manager, "Update", "", now())
+        schema.prepare_for_create(resource, obj)
+        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         self._must_be_valid(kind, obj, schema.validate(resource, obj))
         return await self._store_new(kind, obj, options)
 
@@ -142,6 +142,7 @@ class Writer:
 
     async def _apply(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
         resource = target.kind.resource
+        _must_be_typable(target, body.data)
         applied, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
         warnings += notes
         self._place(target, applied)
@@ -229,6 +230,17 @@ def check_name(target: Target, obj: Object) -> None:
         raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
 
 
+def _must_be_typable(target: Target, applied: Any) -> None:
+    """What server-side apply says of a configuration that does not fit its kind (util/managedfields)."""
+    resource = target.kind.resource
+    problem = schema.untypable(schema.definition_for(resource), applied) if isinstance(applied, dict) else ""
+    if problem:
+        metadata = applied.get("metadata") or {}
+        who = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        version = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        raise errors.StatusError(500, "", f"failed to create typed patch object ({who}; {version}): {problem}")
+
+
 def check_uid(target: Target, obj: Object, current: Object) -> None:
     """Conflict when what is to be replaced is another object of the same name."""
     asked, found = obj["metadata"].get("uid"), current["metadata"]["uid"]
@@ -258,10 +270,14 @@ def _says_the_same(new: Object, old: Object) -> bool:
     """Whether the two differ in bookkeeping at most: then nothing is written."""
     if any(new.get(part) != old.get(part) for part in {*new, *old} - {"metadata"}):
         return False
-    metadata = [
-        {field: value for field, value in each["metadata"].items() if field not in BOOKKEEPING} for each in (new, old)
-    ]
-    return metadata[0] == metadata[1]
+    return _lasting(new["metadata"]) == _lasting(old["metadata"])
+
+
+def _lasting(metadata: Object) -> Object:
+    """Metadata without what each write changes."""
+    kept = {field: value for field, value in metadata.items() if field not in BOOKKEEPING}
+    entries = metadata.get("managedFields") or []
+    return kept | {"managedFields": [{**entry, "time": ""} for entry in entries]}
 
 
 def _is_released(obj: Object) -> bool:

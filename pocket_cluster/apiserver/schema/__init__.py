@@ -15,6 +15,7 @@ from pocket_cluster.apiserver.schema.mismatch import mismatch
 from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
 from pocket_cluster.apiserver.schema.openapi_v2 import openapi_v2_json, openapi_v2_protobuf_body
 from pocket_cluster.apiserver.schema.prepare import prepare_for_create, prepare_for_update
+from pocket_cluster.apiserver.schema.typed import untypable
 from pocket_cluster.apiserver.schema.validation import validate, validate_update
 from pocket_cluster.apiserver.schema.warnings import warnings_for
 
@@ -39,6 +40,7 @@ __all__ = [
     "prepare_for_create",
     "prepare_for_update",
     "set_defaults",
+    "untypable",
     "validate",
     "validate_update",
     "warnings_for",

@@ -48,6 +48,8 @@ class Schema:
     name: str = ""
     fields: dict[str, Field] = field(default_factory=dict)
     items: Schema | None = None
+    # A struct that has one manager as a whole.
+    is_atomic: bool = False
     # Fields that Go writes even when nothing was given, in the order of the definitions.
     always: tuple[Field, ...] = ()
 
@@ -138,6 +140,7 @@ class _Compiler:
         else:
             short = name.rsplit(".", 1)[-1]
             schema = self._compiled[name] = Schema("struct", _go_name(name), short)
+            schema.is_atomic = definition.get("x-kubernetes-map-type") == "atomic"
             self._add_fields(name, schema, definition)
         return schema
 
@@ -163,7 +166,7 @@ class _Compiler:
             merge_key=value.get("x-kubernetes-patch-merge-key", ""),
             patch_strategy=value.get("x-kubernetes-patch-strategy", ""),
             list_type=value.get("x-kubernetes-list-type", ""),
-            map_type=value.get("x-kubernetes-map-type", ""),
+            map_type=value.get("x-kubernetes-map-type", "atomic" if schema.is_atomic else ""),
             map_keys=tuple(value.get("x-kubernetes-list-map-keys", ())),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 # Go's type and kind of a decoded JSON value.
@@ -50,3 +51,13 @@ def go_print(value: Any) -> str:
     if isinstance(value, list):
         return f"[{' '.join(map(go_print, value))}]"
     return str(value)
+
+
+def go_syntax(value: Any) -> str:
+    """The value as ``%#v`` prints it: ``map[string]interface {}{"replicas":3}``."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(key)}:{go_syntax(value[key])}" for key in sorted(value))
+        return f"{go_type(value)}{{{inner}}}"
+    if isinstance(value, list):
+        return f"{go_type(value)}{{{', '.join(map(go_syntax, value))}}}"
+    return f"{go_type(value)}(nil)" if value is None else json.dumps(value, ensure_ascii=False)

@@ -27,10 +27,13 @@ MATCHES = [
 
 REFUSALS = [
     ("a=b=c", "found '=', expected: ',' or 'end of string'"),
-    ("a in x", "found 'x' expected: '('"),
-    ("a in (x", "found '', expected: ',' or ')'"),
+    ("a in x", "unable to parse requirement: found 'x' expected: '('"),
+    ("a in (x", "unable to parse requirement: found '', expected: ',' or ')'"),
     (",a", "found ',', expected: !, identifier, or 'end of string'"),
     ("a,", "found '', expected: identifier after ','"),
+    ("a,=", "found '=', expected: identifier after ','"),
+    ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+    ("!", "unable to parse requirement: found '', expected: identifier"),
 ]
 
 
