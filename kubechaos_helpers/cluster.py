@@ -57,14 +57,16 @@ class Cluster:
     ) -> None:
         self.api, self.namespace, self.name, self.is_own = api, namespace, name, is_own
         self._images = images
-        self._options = [*options, *(["-n", namespace] if namespace != "default" else [])]
+        self._options = options
 
     def __repr__(self) -> str:
         return f"{self.name}, namespace {self.namespace}"
 
     def show_command(self, *words: str) -> None:
         """Print the kubectl command that does the same on this cluster."""
-        printing.command("kubectl", *words, *self._options)
+        own = () if "-n" in words or self.namespace == "default" else ("-n", self.namespace)
+        end = words.index("--") if "--" in words else len(words)  # behind that are a pod's words
+        printing.command("kubectl", *words[:end], *self._options, *own, *words[end:])
 
     # --- looking
 

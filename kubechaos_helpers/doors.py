@@ -69,15 +69,16 @@ VIAS: dict[str, Callable[[Cluster, str, int], Visits]] = {
 }
 
 
-def execute(cluster: Cluster, pod: str, command: list[str]) -> str:
-    """What a command prints that runs in a pod; CourseError when it cannot be run."""
+def execute(cluster: Cluster, pod: str, command: list[str], namespace: str = "") -> str:
+    """What a command prints that runs in a pod, of the course's namespace if no other; CourseError if it cannot run."""
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream import stream
 
     core = cluster.api.core()
     options = {"command": command, "stdout": True, "stderr": True, "stdin": False, "tty": False}
     try:
-        said = stream(core.connect_get_namespaced_pod_exec, pod, cluster.namespace, _preload_content=False, **options)
+        place = namespace or cluster.namespace
+        said = stream(core.connect_get_namespaced_pod_exec, pod, place, _preload_content=False, **options)
         said.run_forever(timeout=60)
         return str(said.read_all())
     except ApiException as error:

@@ -18,6 +18,7 @@ from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import copy_without_answers, mine, my_folder, shipped
 from kubechaos_helpers.printing import align
+from kubechaos_helpers.rules import read_rules, recorded_rules
 
 Object = manifests.Object
 SECONDS = 30.0
@@ -220,6 +221,8 @@ __all__ = [
     "end",
     "link",
     "mine",
+    "read_rules",
+    "recorded_rules",
     "replace_in",
     "shipped",
     "show_beside",

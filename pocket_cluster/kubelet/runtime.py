@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
-import importlib
 import json
 import os
 import resource
@@ -42,6 +40,7 @@ from pocket_cluster.kubelet.container_process import (
     open_streams,
     run_forked,
 )
+from pocket_cluster.kubelet.warm_up import warm_up
 
 SOCKET = "run/runtime.sock"
 SESSIONS = "run/runtime.sessions"
@@ -50,15 +49,6 @@ READ_BYTES = 64 * 1024
 # What is written within this time is read at once: a chatty program costs a wake-up per interval, not per line.
 LOG_SECONDS = 0.005
 STOP_SECONDS = 4.0
-
-# Imported once, before any fork, so that pods share this memory.
-WARM_MODULES = (
-    *("argparse", "asyncio", "base64", "collections", "concurrent.futures", "contextlib", "copy", "csv", "dataclasses"),
-    *("datetime", "email.message", "enum", "functools", "glob", "hashlib", "html", "http.client", "http.server"),
-    *("itertools", "json", "logging", "mimetypes", "pathlib", "platform", "queue", "random", "re", "secrets", "select"),
-    *("shutil", "signal", "socketserver", "sqlite3", "ssl", "string", "struct", "subprocess", "tempfile", "textwrap"),
-    *("threading", "time", "traceback", "typing", "urllib.parse", "urllib.request", "uuid", "zoneinfo"),
-)
 
 
 def main(home: Path) -> None:
@@ -85,12 +75,8 @@ def serve(home: str) -> None:
     leftovers.end_all(Path(SESSIONS))
     template = Template()
     template.install()  # first: some modules keep the functions of os that they find when they are imported
-    for name in WARM_MODULES:
-        with contextlib.suppress(ImportError):  # some systems build Python without sqlite3 or ssl
-            importlib.import_module(name)
     runtime = Runtime(template)
-    gc.collect()
-    gc.freeze()
+    warm_up()
     runtime.serve()
 
 
