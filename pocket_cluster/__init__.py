@@ -5,7 +5,7 @@ Organised as Kubernetes is, component for component:
 ==============  ============================================================================
 api             what every component shares: the API client, informers, work queues, selectors
 apiserver       the Kubernetes API over HTTPS, storage, watches, admission
-controllers     Deployments, ReplicaSets, EndpointSlices, namespaces, garbage collection
+controllers     Deployments, ReplicaSets, Jobs, EndpointSlices, namespaces, garbage collection
 scheduler       gives each pod a node
 kubelet         runs pods as processes on this machine
 kube_proxy      node ports and cluster addresses, and the choice of a pod for each connection

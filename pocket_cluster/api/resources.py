@@ -45,6 +45,7 @@ NODES = Resource("", "v1", "nodes", "Node", False)
 EVENTS = Resource("", "v1", "events", "Event", True)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", True)
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", True)
+JOBS = Resource("batch", "v1", "jobs", "Job", True)
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True)
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", True)
 
@@ -60,6 +61,7 @@ ALL = (
     EVENTS,
     DEPLOYMENTS,
     REPLICA_SETS,
+    JOBS,
     ENDPOINT_SLICES,
     LEASES,
 )

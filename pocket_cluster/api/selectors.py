@@ -149,7 +149,7 @@ def _requirement(tokens: _Tokens) -> Requirement:
 
 def _key(tokens: _Tokens) -> str:
     key = tokens.take()
-    if not key or not re.match(r"[A-Za-z0-9]", key):
+    if key in NOT_A_KEY or key == "!":
         raise SelectorError(f"found '{key}', expected: identifier")
     return key
 
@@ -158,7 +158,7 @@ def _value(tokens: _Tokens) -> str:
     if tokens.peek() in ("", ","):
         return ""
     value = tokens.take()
-    if not re.match(r"[A-Za-z0-9]", value):
+    if value in NOT_A_KEY or value == "!":
         raise SelectorError(f"found '{value}', expected: identifier")
     return value
 
@@ -167,7 +167,7 @@ def _values(tokens: _Tokens) -> frozenset[str]:
     opening = tokens.take()
     if opening != "(":
         raise SelectorError(f"found '{opening}' expected: '('")
-    values: list[str] = [_value(tokens)]
+    values: list[str] = ["" if tokens.peek() == ")" else _value(tokens)]
     while tokens.peek() == ",":
         tokens.take()
         values.append(_value(tokens))

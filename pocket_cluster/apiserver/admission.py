@@ -1,6 +1,6 @@
 """Admission as a real API server has it by default, of what this cluster can honour.
 
-NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds and Priority (plugin/pkg/admission).
+NamespaceLifecycle, ServiceAccount, DefaultTolerationSeconds, Priority and TaintNodesByCondition (plugin/pkg/admission).
 """
 
 from __future__ import annotations
@@ -37,8 +37,21 @@ def mutate_new(store: Store, kind: Kind, obj: Object) -> None:
     """Fill in what admission plugins give a new object."""
     if kind.resource.kind == "Pod":
         _complete_pod(obj.setdefault("spec", {}))
+    if kind.resource.kind == "Node":
+        _taint_node(obj.setdefault("spec", {}))
     if kind.resource.kind == "Namespace":
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name(obj)
+
+
+def mutate_changed(kind: Kind, obj: Object, old: Object) -> None:
+    """Fill in what admission plugins give an object that somebody replaced."""
+    if kind.resource.kind != "Pod":
+        return
+    spec, before = obj.setdefault("spec", {}), old.get("spec") or {}
+    for field in ("priority", "preemptionPolicy"):
+        if field in before:
+            spec.setdefault(field, before[field])
+    _tolerate(spec)
 
 
 def _complete_pod(spec: Object) -> None:
@@ -46,11 +59,22 @@ def _complete_pod(spec: Object) -> None:
     spec["serviceAccount"] = spec["serviceAccountName"]
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _tolerate(spec)
+
+
+def _tolerate(spec: Object) -> None:
     tolerations = spec.setdefault("tolerations", [])
     for taint in UNREACHABLE:
         if not any(_tolerates(toleration, taint) for toleration in tolerations):
             rule = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS}
             tolerations.append(rule)
+
+
+def _taint_node(spec: Object) -> None:
+    """Nothing is placed on a new node until its conditions say that it is ready (plugin/pkg/admission/nodetaint)."""
+    taint = {"key": UNREACHABLE[0], "effect": "NoSchedule"}
+    if not any((each.get("key"), each.get("effect")) == tuple(taint.values()) for each in spec.get("taints") or []):
+        spec["taints"] = [*(spec.get("taints") or []), taint]
 
 
 def _tolerates(toleration: Object, taint: str) -> bool:

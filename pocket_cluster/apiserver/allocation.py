@@ -74,12 +74,10 @@ class Allocator:
 
     def _ports(self, service: Object, old: Object | None, others: list[Object]) -> set[int]:
         spec = service["spec"]
-        if not _has_node_ports(spec):
-            return set()
         mine = _node_ports(old) if old else set()
         taken = self._reserved_ports | {port for other in others for port in _node_ports(other)}
         given: set[int] = set()
-        for index, port in enumerate(spec.get("ports") or []):
+        for index, port in enumerate(spec.get("ports") or [] if _has_node_ports(spec) else []):
             wanted = port.get("nodePort")
             if wanted:
                 _check_port(service, index, wanted, taken - mine)
@@ -88,7 +86,12 @@ class Allocator:
                 wanted = _pick(lambda: random.choice(NODE_PORTS), lambda number: number in busy or _is_used(number))  # noqa: B023
                 port["nodePort"] = wanted
             given.add(wanted)
-        return given
+        if not _has_health_port(spec):
+            return given
+        if not spec.get("healthCheckNodePort"):
+            busy = taken | given
+            spec["healthCheckNodePort"] = _pick(lambda: random.choice(NODE_PORTS), lambda number: number in busy)
+        return given | {spec["healthCheckNodePort"]}
 
 
 def _pick(draw: Callable[[], T], is_taken: Callable[[T], bool]) -> T:
@@ -115,12 +118,18 @@ def _has_node_ports(spec: Object) -> bool:
     return kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False)
 
 
+def _has_health_port(spec: Object) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 def _cluster_ips(service: Object) -> list[str]:
     return [address for address in service["spec"].get("clusterIPs") or [] if address != "None"]
 
 
 def _node_ports(service: Object) -> set[int]:
-    return {port["nodePort"] for port in service["spec"].get("ports") or [] if port.get("nodePort")}
+    spec = service["spec"]
+    numbers = [spec.get("healthCheckNodePort"), *(port.get("nodePort") for port in spec.get("ports") or [])]
+    return {number for number in numbers if number}
 
 
 def _check_port(service: Object, index: int, port: int, taken: set[int]) -> None:

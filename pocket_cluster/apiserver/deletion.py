@@ -12,43 +12,93 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pocket_cluster.api.objects import Object, name
-from pocket_cluster.api.resources import NAMESPACES, PODS
-from pocket_cluster.apiserver import admission, errors
+from pocket_cluster.api.resources import NAMESPACES, PODS, Resource
+from pocket_cluster.apiserver import admission, errors, schema
+from pocket_cluster.apiserver.list_options import Selection
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Target, parse_selection
-from pocket_cluster.apiserver.schema.field_errors import not_supported
-from pocket_cluster.apiserver.store import Entry, Store, Superseded
+from pocket_cluster.apiserver.request import Target, flag, number
+from pocket_cluster.apiserver.schema.field_errors import Errors, invalid, not_supported
+from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
+from pocket_cluster.apiserver.write_options import dry_run_problems
 
 TRIES = 100
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-POLICIES = ("Background", "Foreground", "Orphan")
+POLICIES = ("Foreground", "Background", "Orphan")
+OPTIONS = Resource("", "v1", "deleteoptions", "DeleteOptions", False)
+
+# What a kind does with its dependents when nothing is said, if not Background (pkg/registry/batch/job/strategy.go).
+DEFAULT_POLICIES = {"Job": "Orphan"}
+JOB_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set"
+    " propagationPolicy=Orphan to suppress this warning"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """How to delete."""
+    """How to delete. A precondition that is None is not asked for."""
 
     grace: int | None = None
     policy: str = ""
-    uid: str = ""
-    resource_version: str = ""
+    uid: str | None = None
+    resource_version: str | None = None
     dry_run: bool = False
 
 
 def parse_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
-    """Options from the body, else from the query; BadRequest or Invalid for what does not exist."""
-    given: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    grace = given.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
-    policy = given.get("propagationPolicy") or query.get("propagationPolicy") or ""
-    if given.get("orphanDependents", query.get("orphanDependents")) in (True, "true"):
-        policy = "Orphan"
-    if policy and policy not in POLICIES:
-        problem = not_supported("propagationPolicy", policy, (*POLICIES, "nil"))
-        raise errors.invalid_options("DeleteOptions", [problem])
+    """Options from the body where there is one, else from the query.
+
+    Raises DecodeError, BadRequest or Invalid for what does not exist.
+    """
+    given = _from_query(query) if body is None else _decoded(body)
+    policy, orphans = given.get("propagationPolicy"), given.get("orphanDependents")
+    problems = _policy_problems(policy, orphans) + dry_run_problems(given.get("dryRun") or [])
+    if problems:
+        raise errors.invalid_options("DeleteOptions", problems)
     conditions = given.get("preconditions") or {}
-    dry_run = bool(given.get("dryRun")) or query.get("dryRun") == "All"
-    seconds = None if grace is None else int(grace)
-    return DeleteOptions(seconds, policy, conditions.get("uid", ""), conditions.get("resourceVersion", ""), dry_run)
+    return DeleteOptions(
+        given.get("gracePeriodSeconds"),
+        "Orphan" if orphans else policy or "",
+        conditions.get("uid"),
+        conditions.get("resourceVersion"),
+        bool(given.get("dryRun")),
+    )
+
+
+def _from_query(query: Mapping[str, str]) -> Object:
+    given: Object = {"dryRun": [query["dryRun"]]} if "dryRun" in query else {}
+    if "gracePeriodSeconds" in query:
+        given["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
+    if "propagationPolicy" in query:
+        given["propagationPolicy"] = query["propagationPolicy"]
+    if "orphanDependents" in query:
+        given["orphanDependents"] = flag(query, "orphanDependents")
+    return given
+
+
+def _decoded(body: Any) -> Object:
+    """The options in a body, whatever group's they are: all are the same."""
+    if not isinstance(body, dict):
+        return schema.decode(OPTIONS, body)[0]
+    kind, version = body.get("kind") or OPTIONS.kind, body.get("apiVersion") or OPTIONS.version
+    if kind != OPTIONS.kind:
+        raise schema.DecodeError(f'no kind "{kind}" is registered for version "{version}" in {schema.SCHEME}')
+    return schema.decode(OPTIONS, {**body, "kind": kind, "apiVersion": OPTIONS.version}, "Ignore")[0]
+
+
+def _policy_problems(policy: str | None, orphans: bool | None) -> Errors:
+    problems: Errors = []
+    if policy is not None and orphans is not None:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        problems.append(invalid("propagationPolicy", policy, why))
+    if policy is not None and policy not in POLICIES:
+        problems.append(not_supported("propagationPolicy", policy, (*POLICIES, "nil")))
+    return problems
+
+
+def warnings_for(kind: Kind, options: DeleteOptions) -> list[str]:
+    """What the client should know of what it did not say (pkg/registry/batch/job/storage)."""
+    return [] if options.policy or kind.resource.kind != "Job" else [JOB_WARNING]
 
 
 @dataclass(slots=True)
@@ -80,18 +130,19 @@ class Deleter:
         _add_finalizers(kind, metadata, options)
         must_wait = bool(metadata.get("finalizers")) or grace > 0 or kind.resource is NAMESPACES
         if not must_wait:
+            if kind.resource is PODS:
+                _mark(kind, new, 0)  # a pod that ends at once is shown as one that was given no time
             if options.dry_run:
-                return current, True
+                return Entry(new, current.revision, encode(new)), True
             return await self.store.delete(kind.collection, key, current.revision, new), True
         if not _mark(kind, new, grace):
             return current, False
         if options.dry_run:
-            return current, False
+            return Entry(new, current.revision, encode(new)), False
         return await self.store.write(kind.collection, key, current.revision, new), False
 
-    async def delete_many(self, target: Target, query: Mapping[str, str], options: DeleteOptions) -> list[Entry]:
+    async def delete_many(self, target: Target, selection: Selection, options: DeleteOptions) -> list[Entry]:
         """Delete all that the selectors match; the last states."""
-        selection = parse_selection(target.kind, query)
         prefix = f"{target.namespace}/" if target.namespace else ""
         deleted = []
         for key, entry in list(self.store.items(target.kind.collection)):
@@ -107,14 +158,21 @@ class Deleter:
 
 
 def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> None:
+    """Conflict when this is not the object, or not its state, that was to be deleted (registry/rest/delete.go)."""
     metadata = obj["metadata"]
-    for word, asked, found in (
-        ("UID", options.uid, metadata["uid"]),
-        ("ResourceVersion", options.resource_version, metadata["resourceVersion"]),
+    for word, asked, found, what in (
+        ("UID", options.uid, metadata["uid"], "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, metadata["resourceVersion"], "modified"),
     ):
-        if asked and asked != found:
+        if asked is not None and asked != found and kind.resource is NAMESPACES:
             why = f"Precondition failed: {word} in precondition: {asked}, {word} in object meta: {found}"
             raise errors.conflict(kind.resource, name(obj), why)
+        if asked is not None and asked != found:
+            why = (
+                f"the {word} in the precondition ({asked}) does not match the {word} in record ({found}). The object"
+                f" might have been {what}"
+            )
+            raise errors.precondition_failed(kind.resource, name(obj), why)
 
 
 def _grace(kind: Kind, obj: Object, options: DeleteOptions) -> int:
@@ -130,12 +188,15 @@ def _grace(kind: Kind, obj: Object, options: DeleteOptions) -> int:
 
 
 def _add_finalizers(kind: Kind, metadata: Object, options: DeleteOptions) -> None:
-    if not options.policy:
+    given = metadata.get("finalizers") or []
+    is_decided = FOREGROUND in given or ORPHAN in given
+    policy = options.policy or ("" if is_decided else DEFAULT_POLICIES.get(kind.resource.kind, ""))
+    if not policy:
         return
-    finalizers = [each for each in metadata.get("finalizers") or [] if each not in (FOREGROUND, ORPHAN)]
-    if options.policy == "Foreground":
+    finalizers = [each for each in given if each not in (FOREGROUND, ORPHAN)]
+    if policy == "Foreground":
         finalizers.append(FOREGROUND)
-    if options.policy == "Orphan":
+    if policy == "Orphan":
         finalizers.append(ORPHAN)
     if finalizers:
         metadata["finalizers"] = finalizers
@@ -156,7 +217,8 @@ def _mark(kind: Kind, obj: Object, grace: int) -> bool:
     if marked:
         now = datetime.fromisoformat(marked) - timedelta(seconds=before)
     metadata["deletionTimestamp"] = (now + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata["deletionGracePeriodSeconds"] = grace
+    if kind.resource is not NAMESPACES:
+        metadata["deletionGracePeriodSeconds"] = grace
     if "generation" in metadata:
         metadata["generation"] += 1
     if kind.resource is NAMESPACES:

@@ -17,7 +17,7 @@ REVIEWS = (
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
 )
 # In the order in which a real API server lists them.
-GROUPS = ("apps", "authentication.k8s.io", "authorization.k8s.io", "coordination.k8s.io", "discovery.k8s.io")
+GROUPS = ("apps", "authentication.k8s.io", "authorization.k8s.io", "batch", "coordination.k8s.io", "discovery.k8s.io")
 READ_WRITE = ("get", "patch", "update")
 # Subresource: response kind (group, version, kind), verbs. None: the kind of the object itself, of which a proxy has
 # its own options.

@@ -8,27 +8,44 @@ from aiohttp import web
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver import discovery, errors, schema
+from pocket_cluster.apiserver.negotiation import JSON, read_choices
 from pocket_cluster.apiserver.store import encode
 from pocket_cluster.home import KUBERNETES_VERSION
 
-JSON = "application/json"
 OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-AGGREGATED = "apidiscovery.k8s.io"
+# All groups at once: kind, group and version as an Accept header asks for them.
+AGGREGATED = [("APIGroupDiscoveryList", "apidiscovery.k8s.io", version) for version in ("v2", "v2beta1")]
+PATHS = (
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/apis/",
+    "/healthz",
+    "/livez",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+)
 
 
 def add_discovery_routes(application: web.Application) -> None:
     router = application.router
-    router.add_get("/version", _version)
-    for path in ("/api", "/apis"):
-        router.add_get(path, _groups)
-        router.add_get(path + "/", _groups)
-    router.add_get("/api/v1", _resources)
-    router.add_get("/apis/{group}", _group)
-    router.add_get("/apis/{group}/v1", _resources)
+    router.add_route("*", "/", _paths)
+    answers = {"/version": _version, "/api": _groups, "/apis": _groups, "/api/v1": _resources}
+    answers |= {"/apis/{group}": _group, "/apis/{group}/v1": _resources}
+    for path, handler in answers.items():
+        router.add_get(path, handler)
+        router.add_get(path + "/", handler)
     router.add_get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _no_custom_kinds)
     router.add_get("/openapi/v2", _openapi_v2)
     router.add_get("/openapi/v3", _openapi_index)
     router.add_get("/openapi/v3/{path:.+}", _openapi_document)
+
+
+async def _paths(_: web.Request) -> web.Response:
+    groups = [path for group in discovery.GROUPS for path in (f"/apis/{group}", f"/apis/{group}/v1")]
+    return _json({"paths": sorted([*PATHS, *groups])})
 
 
 async def _version(_: web.Request) -> web.Response:
@@ -50,31 +67,29 @@ async def _version(_: web.Request) -> web.Response:
 
 async def _groups(request: web.Request) -> web.Response:
     path = request.path.rstrip("/")
-    for choice in request.headers.get("Accept", "").split(","):
-        version = _aggregated_version(choice)
-        if version:
-            content_type = f"{JSON};g={AGGREGATED};v={version};as=APIGroupDiscoveryList"
-            body = encode(discovery.aggregated(path, version))
+    for choice in read_choices(request.headers.get("Accept", "")):
+        if choice.media_type == JSON and (choice.kind, choice.group, choice.version) in AGGREGATED:
+            content_type = f"{JSON};g={choice.group};v={choice.version};as={choice.kind}"
+            body = encode(discovery.aggregated(path, choice.version))
             return web.Response(body=body, headers={"Content-Type": content_type})
-        if choice.strip().partition(";")[0] in (JSON, "*/*"):
+        if choice.media_type in (JSON, "*/*"):
             break
     return _json(discovery.api_versions() if path == "/api" else discovery.api_group_list())
 
 
-def _aggregated_version(choice: str) -> str:
-    media_type, *parameters = (part.strip() for part in choice.split(";"))
-    options = dict(parameter.partition("=")[::2] for parameter in parameters)
-    is_aggregated = options.get("g") == AGGREGATED and options.get("as") == "APIGroupDiscoveryList"
-    version = options.get("v", "")
-    return version if media_type == JSON and is_aggregated and version in ("v2", "v2beta1") else ""
-
-
 async def _group(request: web.Request) -> web.Response:
-    return _json_or_not_found(discovery.api_group(request.match_info["group"]))
+    return _json(_served(discovery.api_group(request.match_info["group"])))
 
 
 async def _resources(request: web.Request) -> web.Response:
-    return _json_or_not_found(discovery.api_resource_list(request.match_info.get("group", "")))
+    return _json(_served(discovery.api_resource_list(request.match_info.get("group", ""))))
+
+
+def _served(found: Object | None) -> Object:
+    """What there is; outside the groups that are served "not found" is plain text."""
+    if found is None:
+        raise errors.nothing_there()
+    return found
 
 
 async def _no_custom_kinds(_: web.Request) -> web.Response:
@@ -100,12 +115,6 @@ async def _openapi_document(request: web.Request) -> web.Response:
     except KeyError:
         raise errors.path_not_found() from None
     return web.Response(body=document, content_type=JSON)
-
-
-def _json_or_not_found(found: Object | None) -> web.Response:
-    if found is None:
-        raise errors.path_not_found()
-    return _json(found)
 
 
 def _json(content: Object) -> web.Response:

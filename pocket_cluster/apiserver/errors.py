@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiohttp import web
+
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
@@ -54,6 +56,11 @@ def path_not_found() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+def nothing_there() -> web.HTTPNotFound:
+    """Outside the groups that are served, "not found" is plain text."""
+    return web.HTTPNotFound(text="404 page not found\n")
+
+
 def already_exists(resource: Resource, name: str) -> StatusError:
     message = f'{qualified(resource)} "{name}" already exists'
     return StatusError(409, "AlreadyExists", message, details_of(resource, name))
@@ -62,6 +69,13 @@ def already_exists(resource: Resource, name: str) -> StatusError:
 def conflict(resource: Resource, name: str, why: str) -> StatusError:
     message = f'Operation cannot be fulfilled on {qualified(resource)} "{name}": {why}'
     return StatusError(409, "Conflict", message, details_of(resource, name))
+
+
+def precondition_failed(resource: Resource, name: str, why: str) -> StatusError:
+    """A deletion of another object, or of another state of it, than the client meant. It names the kind."""
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    details = details_of(resource, name) | {"kind": resource.kind}
+    return StatusError(409, "Conflict", f'Operation cannot be fulfilled on {kind} "{name}": {why}', details)
 
 
 def modified(resource: Resource, name: str) -> StatusError:
@@ -101,6 +115,10 @@ def invalid_options(kind: str, problems: Sequence[FieldError]) -> StatusError:
     """Invalid for the options of a request, such as ``PatchOptions``."""
     details = {"group": "meta.k8s.io", "kind": kind, "causes": [problem.cause for problem in problems]}
     return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {aggregate(problems)}', details)
+
+
+def not_acceptable(message: str, details: Object | None = None) -> StatusError:
+    return StatusError(406, "NotAcceptable", message, details)
 
 
 def unsupported_patch() -> StatusError:

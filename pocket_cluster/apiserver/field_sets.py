@@ -39,19 +39,26 @@ UNMANAGED = {
 }
 
 
-def fields_of(schema: Schema | None, obj: Object, with_containers: bool) -> FieldSet:
+class Untypable(Exception):
+    """An item of a list lacks what tells it from the others."""
+
+
+def fields_of(schema: Schema | None, obj: Object, with_containers: bool, is_new: bool = False) -> FieldSet:
     """All fields of an object. ``with_containers``: what holds fields counts itself, as in an Update.
 
-    It does unless it is there in an empty object too, as ``spec`` is and a list that is never left out.
+    It does unless it is there in an empty object too, as ``spec`` is and a list that is never left out. ``is_new``:
+    from an empty object the fields are told, so that an empty text that is never left out does not count either.
+    Raises Untypable.
     """
-    found = frozenset(_struct(schema, obj, (), _Containers(with_containers, is_always_there=True)))
+    found = frozenset(_struct(schema, obj, (), _Containers(with_containers, is_new, is_always_there=True)))
     return frozenset(path for path in found if not _is_unmanaged(path))
 
 
 class _Containers(NamedTuple):
-    """Whether what holds fields counts, and whether all around it is there in an empty object."""
+    """Whether what holds fields counts, whether the object is new, whether all around is there in an empty object."""
 
     are_counted: bool
+    is_new: bool
     is_always_there: bool
 
     def counts(self, field: Field) -> bool:
@@ -74,7 +81,11 @@ def _struct(schema: Schema | None, value: Object, path: Path, containers: _Conta
 
 
 def _value(field: Field | None, value: Any, path: Path, containers: _Containers) -> Iterator[Path]:
-    if field is None or not value or _is_atomic(field, value):
+    if field and not value and field.written_when_empty and containers.is_new and containers.is_always_there:
+        return
+    if field and field.schema.kind == "struct" and not value and not containers.counts(field):
+        return
+    if field is None or _is_atomic(field, value) or (not value and field.schema.kind != "list"):
         yield path
         return
     if containers.counts(field):
@@ -105,7 +116,10 @@ def item_element(field: Field, item: Any) -> str:
     """How an item of a list is named in a path."""
     if field.list_type == "set":
         return "v:" + json.dumps(item, separators=(",", ":"))
-    return "k:" + json.dumps(item_keys(field, item), separators=(",", ":"))
+    keys = item_keys(field, item) if isinstance(item, dict) else {}
+    if not keys:
+        raise Untypable
+    return "k:" + json.dumps(keys, separators=(",", ":"))
 
 
 def value_at(schema: Schema, obj: Object, path: Path) -> Any:

@@ -40,12 +40,16 @@ def update_managed_fields(
 ) -> None:
     """Note in ``new`` that ``manager`` changed what differs from ``old``; others lose those fields."""
     schema = definition_for(resource)
-    managers = _read(old or {})
-    if new["metadata"].get("managedFields") == []:
-        managers = {}  # a client that sends an empty list asks to forget them
-    after = _written(field_sets.fields_of(schema, new, with_containers=True), subresource)
-    before = _written(field_sets.fields_of(schema, old, with_containers=True), subresource) if old else frozenset()
-    changed = frozenset(path for path in after if path not in before or _differs(schema, new, old, path))
+    managers = _given(new, subresource) or _read(old or {})
+    if new["metadata"].get("managedFields") == [{}]:
+        managers = {}  # a client that sends an empty entry asks to forget them
+    try:
+        after = _written(field_sets.fields_of(schema, new, with_containers=True, is_new=old is None), subresource)
+        before = _written(field_sets.fields_of(schema, old, with_containers=True), subresource) if old else frozenset()
+        changed = frozenset(path for path in after if path not in before or _differs(schema, new, old, path))
+    except field_sets.Untypable:  # then nothing is known of who manages what (fieldmanager.UpdateNoErrors)
+        new["metadata"].pop("managedFields", None)
+        return
     removed = before - after
     me = Manager(manager, operation, resource.group_version, subresource)
     managers = _take(managers, me, changed, removed)
@@ -55,9 +59,25 @@ def update_managed_fields(
     _write(new, managers)
 
 
+def _given(new: Object, subresource: str) -> Managers:
+    """The managers that a request names itself, as kubectl does to make its client-side applies server-side ones."""
+    if subresource:
+        return {}
+    try:
+        return _read(new)
+    except (AttributeError, TypeError):  # what cannot be read is as good as none
+        return {}
+
+
 def _written(fields: FieldSet, subresource: str) -> FieldSet:
     """What a request to the object, or to its status, can write at all (GetResetFields of each strategy)."""
     return frozenset(path for path in fields if (path[0] == "f:status") == (subresource == "status"))
+
+
+def _applicable(fields: FieldSet, subresource: str) -> FieldSet:
+    """What an apply to the object, or to its status, can own: to the status also labels and the like."""
+    other = "f:spec" if subresource == "status" else "f:status"
+    return frozenset(path for path in fields if path[0] != other)
 
 
 def _differs(schema: Schema, new: Object, old: Object | None, path: Path) -> bool:
@@ -149,19 +169,27 @@ def server_side_apply(
     if (applied.get("metadata") or {}).get("managedFields"):
         raise errors.bad_request("metadata.managedFields must be nil")
     me = Manager(manager, "Apply", resource.group_version, subresource)
-    wanted = field_sets.fields_of(schema, applied, with_containers=False)
+    wanted = _applicable(field_sets.fields_of(schema, applied, with_containers=False), subresource)
     managers = _read(current or {})
     live = copy.deepcopy(current) if current else {"metadata": {}}
     overruled = _conflicts(schema, live, applied, wanted, managers, me)
+    if overruled and not force and manager == "kubectl":
+        agreed = _applied_before(schema, live)
+        remaining = [(other, [path for path in paths if path not in agreed]) for other, paths in overruled]
+        force = not any(paths for _, paths in remaining)
+        overruled = overruled if force else [(other, paths) for other, paths in remaining if paths]
     if overruled and not force:
         raise _conflict(resource, applied, overruled)
     merged: Object = _merge(schema, live, applied)
     if manager == "kubectl" and LAST_APPLIED in ((merged.get("metadata") or {}).get("annotations") or {}):
-        merged["metadata"]["annotations"][LAST_APPLIED] = json.dumps(applied, separators=(",", ":")) + "\n"
+        merged["metadata"]["annotations"][LAST_APPLIED] = (
+            json.dumps(applied, separators=(",", ":"), sort_keys=True) + "\n"
+        )
     before, last_time = managers.pop(me, (frozenset(), ""))
     others = frozenset().union(*(fields for fields, _ in managers.values()))
-    for path in sorted(before - wanted - others, key=len):
-        if not any(other[: len(path)] == path for other in others):
+    kept = wanted | others
+    for path in sorted(before - kept, key=len):
+        if not any(other[: len(path)] == path for other in kept):
             _remove(schema, merged, path)
     taken = frozenset(path for _, paths in overruled for path in paths)
     managers = _take(managers, me, taken, frozenset())
@@ -186,6 +214,17 @@ def _conflicts(
 def _own_fields_first(path: Path) -> list[tuple[bool, str]]:
     """Go walks a set so: what ends at a level stands before what goes deeper (fieldpath/set.go)."""
     return [(depth < len(path), element) for depth, element in enumerate(path, 1)]
+
+
+def _applied_before(schema: Schema, live: Object) -> FieldSet:
+    """What ``kubectl apply`` has set on the client's side and nobody has changed since: its to change server-side."""
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED, "")
+    try:
+        before = json.loads(text) if text else {}
+        fields = field_sets.fields_of(schema, before, with_containers=False)
+    except (ValueError, AttributeError, field_sets.Untypable):
+        return frozenset()
+    return frozenset(path for path in fields if not _would_change(schema, live, before, path))
 
 
 def _would_change(schema: Schema, live: Object, applied: Object, path: Path) -> bool:
@@ -238,7 +277,7 @@ def _element(element: str) -> str:
 def _merge(schema: Schema | None, live: Any, applied: Any) -> Any:
     """``live`` with everything that ``applied`` says."""
     if not isinstance(live, dict) or not isinstance(applied, dict):
-        return applied
+        return live if applied is None else applied
     merged = dict(live)
     for key, value in applied.items():
         field = schema.fields.get(key) if schema else None
@@ -247,6 +286,8 @@ def _merge(schema: Schema | None, live: Any, applied: Any) -> Any:
 
 
 def _merge_field(field: Field | None, live: Any, applied: Any) -> Any:
+    if applied is None:
+        return live
     if field is None or live is None:
         return applied
     if field.schema.kind == "struct" and field.map_type != "atomic":
@@ -261,17 +302,32 @@ def _merge_field(field: Field | None, live: Any, applied: Any) -> Any:
 
 
 def _merge_list(field: Field, live: list[Any], applied: list[Any]) -> list[Any]:
-    """Items with the same keys merge; the applied ones stand first, in the applied order."""
+    """Items with the same keys merge, in the applied order; what is live alone stays before what follows it."""
     known = {field_sets.item_element(field, item): item for item in live}
     wanted = {field_sets.item_element(field, item): item for item in applied}
-    rest = [element for element in known if element not in wanted]
-    order = [*wanted, *rest]
-    return [
-        _merge(field.schema.items, known[element], wanted[element])
-        if element in known and element in wanted
-        else wanted.get(element, known.get(element))
-        for element in order
-    ]
+    merged = {
+        element: _merge(field.schema.items, known[element], item) if element in known else item
+        for element, item in wanted.items()
+    }
+    return [merged.get(element, known.get(element)) for element in _merged_order(list(known), list(wanted))]
+
+
+def _merged_order(live: list[str], applied: list[str]) -> list[str]:
+    """The order of two lists' items together (structured-merge-diff, typed/merge.go)."""
+    wanted = set(applied)
+    shared = [element for element in applied if element in live]  # those that are still to come
+    order: list[str] = []
+    while live or applied:
+        if live and live[0] not in wanted:
+            order.append(live.pop(0))
+        elif live and (not applied or live[0] not in shared[:1]):
+            live.pop(0)  # its place is where it was applied
+        else:
+            element = applied.pop(0)
+            order.append(element)
+            if shared[:1] == [element]:
+                shared.pop(0)
+    return order
 
 
 def _remove(schema: Schema, obj: Object, path: Path) -> None:

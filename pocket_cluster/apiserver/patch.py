@@ -5,7 +5,6 @@ Wording: apiserver, endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,17 +22,29 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONTENT_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 MAP = "map[string]interface {}"
-OPERATIONS = "[]handlers.jsonPatchOp"
+OPERATION = "handlers.jsonPatchOp"
+OPERATIONS = f"[]{OPERATION}"
 REJECTED = "the server rejected our request due to an error in our request"
 OPERATION_FIELDS = {"op", "path", "from", "value"}
 
 
 class Patch(NamedTuple):
-    """A patch as it was sent. ``duplicates`` are the paths that it gives twice."""
+    """A patch as it was sent."""
 
     data: Any
     content_type: str
-    duplicates: Sequence[str] = ()
+
+
+def read(raw: bytes, content_type: str) -> Patch:
+    """The patch in a body; BadRequest when it is no JSON."""
+    try:
+        return Patch(schema.parse_text(raw), content_type)
+    except schema.DecodeError as error:
+        raise _unreadable(content_type, str(error)) from None
+
+
+def _unreadable(content_type: str, why: str) -> errors.StatusError:
+    return errors.bad_request(why if content_type == STRATEGIC_PATCH else f"error decoding patch: {why}")
 
 
 def apply_patch(resource: Resource, current: Object, patch: Patch, strictness: str) -> tuple[Object, list[str]]:
@@ -46,9 +57,7 @@ def apply_patch(resource: Resource, current: Object, patch: Patch, strictness: s
         obj, unknown = schema.decode(resource, changed, "Warn")
     except schema.DecodeError as error:
         raise _misfit(shown, error.reason) from None
-    if patch.content_type == STRATEGIC_PATCH:
-        unknown.sort()
-    notes += unknown
+    notes += sorted(unknown)
     if notes and strictness == "Strict":
         raise _misfit(shown, f"strict decoding error: {', '.join(notes)}")
     return obj, notes if strictness == "Warn" else []
@@ -59,23 +68,22 @@ def _changed(resource: Resource, current: Object, patch: Patch) -> tuple[Any, st
     if patch.content_type == JSON_PATCH:
         changed, notes = _json_patch(current, patch)
         return changed, encode(changed).decode(), notes
-    notes = [f'duplicate field "{path}"' for path in patch.duplicates]
+    notes = [f'duplicate field "{path}"' for path in schema.duplicates_in(patch.data)]
     if not isinstance(patch.data, dict):
-        raise errors.bad_request(_not_a(MAP, patch))
+        raise _unreadable(patch.content_type, _not_a(MAP, patch.data))
     if patch.content_type == MERGE_PATCH:
         changed = merge(current, patch.data)
         return changed, encode(changed).decode(), notes
     shown = schema.go_print(patch.data)
-    changed = _strategic(resource, current, patch.data)
+    changed = _strategic(resource, current, schema.with_whole_numbers(patch.data))
     problem = schema.mismatch(schema.definition_for(resource), changed)
     if problem:
         raise _misfit(shown, problem)
     return changed, shown, notes
 
 
-def _not_a(go: str, patch: Patch) -> str:
-    prefix = "" if patch.content_type == STRATEGIC_PATCH else "error decoding patch: "
-    return f"{prefix}json: cannot unmarshal {schema.json_type(patch.data)} into Go value of type {go}"
+def _not_a(go: str, found: Any) -> str:
+    return f"json: cannot unmarshal {schema.json_type(found)} into Go value of type {go}"
 
 
 def _misfit(shown: str, why: str) -> errors.StatusError:
@@ -104,14 +112,31 @@ class _Replace(jsonpatch.ReplaceOperation):
         return super().apply(obj)
 
 
+class _Test(jsonpatch.TestOperation):
+    """What is not there is null to Go's library."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, key = self.pointer.to_last(obj)
+        if isinstance(parent, dict) and self.operation.get("value") is None and parent.get(key) is None:
+            return obj
+        return super().apply(obj)
+
+
 class _JsonPatch(jsonpatch.JsonPatch):
-    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace})
+    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test})
 
 
 def _json_patch(current: Object, patch: Patch) -> tuple[Any, list[str]]:
-    operations = patch.data or []
+    operations = [] if patch.data is None else patch.data
     if not isinstance(operations, list):
-        raise errors.bad_request(_not_a(OPERATIONS, patch))
+        raise _unreadable(JSON_PATCH, _not_a(OPERATIONS, operations))
+    for operation in operations:
+        if not isinstance(operation, dict | None):
+            raise _unreadable(JSON_PATCH, _not_a(OPERATION, operation))
+    if None in operations:
+        raise errors.StatusError(422, "Invalid", REJECTED, {})
+    if any(each.get("path") == "" and each.get("op") == "add" for each in operations):
+        raise errors.StatusError(422, "Invalid", REJECTED, {})  # a document can be replaced, not added
     notes = [
         f'json patch unknown field "[{index}].{field}"'
         for index, operation in enumerate(operations)
@@ -126,6 +151,8 @@ def _json_patch(current: Object, patch: Patch) -> tuple[Any, list[str]]:
 
 def merge(current: Any, patch: Any) -> Any:
     """RFC 7386: null removes, objects merge, anything else replaces."""
+    if isinstance(patch, list):
+        return [merge({}, item) if isinstance(item, dict) else item for item in patch]
     if not isinstance(patch, dict):
         return patch
     merged = dict(current) if isinstance(current, dict) else {}

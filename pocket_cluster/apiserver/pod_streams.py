@@ -93,12 +93,13 @@ def _parameters(subresource: str, request: web.Request) -> MultiDict[str]:
 
 
 def _protocols(subresource: str, request: web.Request) -> tuple[str, ...]:
-    """Those that both ends speak; BadRequest when there is none."""
+    """Those that both ends speak; BadRequest when there is none. Who forwards a port need not ask for one."""
     header = request.headers.get("Sec-WebSocket-Protocol", "")
     asked = [each.strip() for each in header.split(",") if each.strip()]
     supported = PROTOCOLS[subresource]
     found = tuple(each for each in asked if each in supported)
-    if not found and request.headers["Upgrade"].lower() == "websocket":
+    must_ask = asked or subresource == "exec"
+    if not found and must_ask and request.headers["Upgrade"].lower() == "websocket":
         listed = " ".join(supported)
         message = f"requested protocol(s) are not supported: [{' '.join(asked)}]; supports [{listed}]"
         raise errors.bad_request(message)

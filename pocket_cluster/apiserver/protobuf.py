@@ -27,6 +27,7 @@ UNKNOWN = {
 GROUPS = {
     "": "core.v1",
     "apps": "apps.v1",
+    "batch": "batch.v1",
     "discovery.k8s.io": "discovery.v1",
     "coordination.k8s.io": "coordination.v1",
     "autoscaling": "autoscaling.v1",

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pocket_cluster.api.objects import Object
+from pocket_cluster.api.resources import EVENTS
 from pocket_cluster.apiserver import errors, table
+from pocket_cluster.apiserver.list_options import (
+    EXACT,
+    ListOptions,
+    Position,
+    parse_list_options,
+    read_token,
+    revision,
+    write_token,
+)
+from pocket_cluster.apiserver.negotiation import Accept, check_shape
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Accept, Selection, Target, number, parse_selection
+from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.store import Entry, Expired, Store, encode
 
 CONTINUE_EXPIRED = (
@@ -19,6 +28,7 @@ CONTINUE_EXPIRED = (
     " Continuing with the provided token results in an inconsistent list - objects that were created, modified, or"
     " deleted between the time the first chunk was returned and now may show up in the list."
 )
+LIST_EXPIRED = "The resourceVersion for the provided list is too old."
 
 
 class Page(NamedTuple):
@@ -32,6 +42,10 @@ class Page(NamedTuple):
 
 def get(store: Store, target: Target, accept: Accept, query: Mapping[str, str]) -> bytes:
     """One object, encoded; NotFound when it does not exist."""
+    read = _asked if target.kind.resource is EVENTS else revision
+    asked = read(query.get("resourceVersion", ""))
+    if asked > store.revision:
+        raise _too_large(asked, store.revision)
     return represent(target.kind, find(store, target), accept, query)
 
 
@@ -47,52 +61,67 @@ def find(store: Store, target: Target) -> Entry:
 def represent(kind: Kind, entry: Entry, accept: Accept, query: Mapping[str, str]) -> bytes:
     """One object in the form that the client accepts."""
     if accept.form == "table":
-        metadata = {"resourceVersion": str(entry.revision)}
-        return encode(_table(kind, [entry], accept, query, metadata))
+        metadata = {"resourceVersion": str(entry.revision)} if entry.revision else {}  # a dry run has none
+        return encode(_table(kind, [entry], accept, query.get("includeObject") or "Metadata", metadata))
+    check_shape(accept, go_name(kind), is_list=False)
     if accept.form == "metadata":
         return encode(_metadata_only(entry.object, accept.version))
     return entry.encoded
 
 
+def go_name(kind: Kind) -> str:
+    """What Go calls the type, for sentences that name it: ``*core.Pod``."""
+    return f"*{(kind.resource.group or 'core').partition('.')[0]}.{kind.resource.kind}"
+
+
 async def list_objects(store: Store, target: Target, accept: Accept, query: Mapping[str, str]) -> bytes:
     """A collection, encoded; with selectors, pages and revisions as apiserver, storage/etcd3/store.go has them."""
     kind = target.kind
-    selection = parse_selection(kind, query, target.name)
-    page = await _page(store, target, selection, query)
+    options = parse_list_options(kind, query, target.name)
+    page = await _page(store, target, options)
     metadata: Object = {"resourceVersion": str(page.revision)}
     if page.continue_token:
         metadata["continue"] = page.continue_token
-        if page.remaining is not None and selection.is_everything:
+        if page.remaining is not None and options.selection.is_everything:
             metadata["remainingItemCount"] = page.remaining
     if accept.form == "table":
-        return encode(_table(kind, page.entries, accept, query, metadata))
+        return encode(_table(kind, page.entries, accept, options.include, metadata))
+    check_shape(accept, f"{go_name(kind)}List", is_list=True)
     if accept.form == "metadata":
         items = [_metadata_only(entry.object, accept.version) for entry in page.entries]
         envelope = _envelope("PartialObjectMetadataList", f"meta.k8s.io/{accept.version}", metadata)
         return _join(envelope, map(encode, items))
+    return encode_list(kind, page.entries, metadata)
+
+
+def encode_list(kind: Kind, entries: Iterable[Entry], metadata: Object) -> bytes:
+    """A list, whose items do not say again what they are."""
     envelope = _envelope(kind.resource.kind + "List", kind.resource.group_version, metadata)
-    return _join(envelope, (entry.encoded for entry in page.entries))
+    return _join(envelope, (_without_type(entry) for entry in entries))
 
 
-async def _page(store: Store, target: Target, selection: Selection, query: Mapping[str, str]) -> Page:
-    limit = number(query, "limit")
-    revision, after = _start(store, query)
-    if revision is None:
+def _without_type(entry: Entry) -> bytes:
+    return encode({field: value for field, value in entry.object.items() if field not in ("kind", "apiVersion")})
+
+
+async def _page(store: Store, target: Target, options: ListOptions) -> Page:
+    limit, (at, after) = options.limit, _start(store, options)
+    if at is None:
         found = list(store.items(target.kind.collection))
     else:
         try:
-            found = await store.list_at(target.kind.collection, revision)
+            found = await store.list_at(target.kind.collection, at)
         except Expired:
-            raise errors.expired(_why_expired(query)) from None
+            raise errors.expired(CONTINUE_EXPIRED if options.token else LIST_EXPIRED) from None
     matching = [
         (key, entry)
         for key, entry in found
-        if key > after and _in_namespace(key, target) and selection.matches(entry.object)
+        if key > after and _in_namespace(key, target) and options.selection.matches(entry.object)
     ]
-    shown = revision or store.revision
-    if not limit or len(matching) <= limit:
+    shown = at or store.revision
+    if limit <= 0 or len(matching) <= limit:
         return Page([entry for _, entry in matching], shown)
-    token = base64.urlsafe_b64encode(encode({"rv": shown, "start": matching[limit - 1][0]})).decode().rstrip("=")
+    token = write_token(Position(shown, matching[limit - 1][0]))
     return Page([entry for _, entry in matching[:limit]], shown, token, len(matching) - limit)
 
 
@@ -100,54 +129,33 @@ def _in_namespace(key: str, target: Target) -> bool:
     return not target.namespace or key.startswith(f"{target.namespace}/")
 
 
-def _start(store: Store, query: Mapping[str, str]) -> tuple[int | None, str]:
+def _start(store: Store, options: ListOptions) -> tuple[int | None, str]:
     """At which revision to list (None: the newest) and after which key."""
-    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-    token = query.get("continue", "")
-    _check_match(version, match, token)
-    if token:
-        if version not in ("", "0"):
+    if options.token:
+        position = read_token(options.token)
+        if options.version not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        return _read_token(token)
-    revision = number(query, "resourceVersion")
-    if revision > store.revision:
-        raise _too_large(revision, store.revision)
-    is_exact = match == "Exact" or (not match and number(query, "limit") and revision)
-    return (revision if is_exact else None), ""
+        return position
+    asked = _asked(options.version)
+    if asked > store.revision:
+        raise _too_large(asked, store.revision)
+    is_exact = options.match == EXACT or (not options.match and options.limit > 0 and asked)
+    return (asked if is_exact else None), ""
 
 
-def _check_match(version: str, match: str, token: str) -> None:
-    problem = ""
-    if match and match not in ("Exact", "NotOlderThan"):
-        problem = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
-    elif match and token:
-        problem = "Forbidden: resourceVersionMatch is forbidden when continue is provided"
-    elif match and not version:
-        problem = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-    elif match == "Exact" and version == "0":
-        problem = 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-    if problem:
-        raise errors.StatusError(422, "Invalid", f' "" is invalid: resourceVersionMatch: {problem}')
-
-
-def _read_token(token: str) -> tuple[int, str]:
+def _asked(version: str) -> int:
+    """The revision at which to read past the cache of a real API server, which has words of its own."""
     try:
-        content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        return int(content["rv"]), str(content["start"])
-    except (ValueError, KeyError, TypeError):
-        raise errors.bad_request("continue key is not valid: encoded continue token is malformed") from None
+        return revision(version)
+    except errors.StatusError as error:
+        raise errors.bad_request(f"invalid resource version: {error.message}") from None
 
 
 def _too_large(asked: int, newest: int) -> errors.StatusError:
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     details: Object = {"causes": [cause], "retryAfterSeconds": 1}
-    return errors.StatusError(504, "Timeout", f"Too large resource version: {asked}, current: {newest}", details)
-
-
-def _why_expired(query: Mapping[str, str]) -> str:
-    if query.get("continue"):
-        return CONTINUE_EXPIRED
-    return f"The resourceVersion for the provided list is too old: {query.get('resourceVersion')}"
+    message = f"Timeout: Too large resource version: {asked}, current: {newest}"
+    return errors.StatusError(504, "Timeout", message, details)
 
 
 def _envelope(kind: str, version: str, metadata: Object) -> bytes:
@@ -159,11 +167,9 @@ def _join(envelope: bytes, items: object) -> bytes:
     return envelope[:-1] + b',"items":[' + b",".join(items) + b"]}"  # type: ignore[arg-type]
 
 
-def _table(kind: Kind, entries: list[Entry], accept: Accept, query: Mapping[str, str], metadata: Object) -> Object:
-    include = query.get("includeObject") or "Metadata"
+def _table(kind: Kind, entries: list[Entry], accept: Accept, include: str, metadata: Object) -> Object:
     objects = [entry.object for entry in entries]
-    rendered = table.render(kind.resource, objects, include_object=include, list_metadata=metadata)
-    return rendered | {"apiVersion": f"meta.k8s.io/{accept.version}"}
+    return table.render(kind.resource, objects, accept.version, include_object=include, list_metadata=metadata)
 
 
 def _metadata_only(obj: Object, version: str) -> Object:

@@ -104,6 +104,13 @@ KINDS = (
         subresources=("scale", "status"),
         selectable_fields=("status.replicas",),
     ),
+    Kind(
+        resources.JOBS,
+        "job",
+        categories=("all",),
+        subresources=("status",),
+        selectable_fields=("status.successful",),
+    ),
     Kind(resources.ENDPOINT_SLICES, "endpointslice"),
     Kind(resources.LEASES, "lease", put_creates=True),
 )
@@ -120,6 +127,8 @@ def field_value(obj: Object, path: str) -> str:
         path = "source.component"
     if path == "status.podIPs":
         return ",".join(entry["ip"] for entry in (obj.get("status") or {}).get("podIPs") or [])
+    if path == "status.successful":
+        return str((obj.get("status") or {}).get("succeeded", 0))
     value: Any = obj
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import yaml
 from aiohttp import web
 
-from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import ENDPOINTS
 from pocket_cluster.apiserver import deletion, errors, patch, protobuf, reading, schema, subresources, watching
-from pocket_cluster.apiserver.deletion import Deleter
+from pocket_cluster.apiserver.deletion import DeleteOptions, Deleter
+from pocket_cluster.apiserver.list_options import parse_list_options
+from pocket_cluster.apiserver.negotiation import JSON, PROTOBUF, READABLE, YAML, Accept, negotiate
 from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
-from pocket_cluster.apiserver.request import (
-    Accept,
-    Target,
-    flag,
-    parse_accept,
-    parse_path,
-)
+from pocket_cluster.apiserver.request import Target, flag, parse_path
 from pocket_cluster.apiserver.store import Entry, Store, encode
 from pocket_cluster.apiserver.write_options import WriteOptions, parse_write_options
 from pocket_cluster.apiserver.writing import APPLY, Body, Writer
 
-JSON = "application/json"
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-READABLE = (JSON, "application/yaml", PROTOBUF)
 PATCHES = (*patch.CONTENT_TYPES, APPLY)
 # Whose deletion is answered with the object that was deleted, not with a Status (ReturnDeletedObject).
 ANSWERED_WITH_OBJECT = ("Pod", "Namespace", "Service", "ServiceAccount")
+# What answers in the words of the pod, not in the API's.
+OF_OTHER_FORMS = ("exec", "log", "portforward", "proxy")
 ENDPOINTS_WARNING = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 
@@ -71,12 +67,16 @@ class ResourceHandlers:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         target = parse_path(request.path)
-        accept = parse_accept(request.headers.get("Accept", ""))
-        call = Call(request, target, accept, _deprecations(target))
+        call = Call(request, target, Accept(), _deprecations(target))
         try:
+            if target.subresource not in OF_OTHER_FORMS:
+                is_list = request.method == "GET" and target.name is None
+                call.accept = negotiate(request.headers.get("Accept", ""), is_list)
             return await self._dispatch(call)
         except errors.StatusError as error:
-            return _answer(call, encode(error.status()), error.code)  # what was warned of is said with the refusal
+            return _refused(call, error)  # what was warned of is said with the refusal
+        except schema.DecodeError as error:
+            return _refused(call, errors.bad_request(str(error)))
 
     async def _dispatch(self, call: Call) -> web.StreamResponse:
         if call.target.subresource and call.target.subresource != "status":
@@ -85,7 +85,7 @@ class ResourceHandlers:
 
     async def _collection(self, call: Call) -> web.StreamResponse:
         match call.request.method:
-            case "GET" | "HEAD":
+            case "GET":
                 if flag(call.query, "watch"):
                     return await self._watch(call)
                 listed = await reading.list_objects(self._store, call.target, call.accept, call.query)
@@ -100,7 +100,7 @@ class ResourceHandlers:
 
     async def _object(self, call: Call) -> web.StreamResponse:
         match call.request.method:
-            case "GET" | "HEAD":
+            case "GET":
                 if flag(call.query, "watch"):
                     return await self._watch(call)
                 return _answer(call, reading.get(self._store, call.target, call.accept, call.query))
@@ -110,9 +110,11 @@ class ResourceHandlers:
                 entry = await self._writer.update(call.target, body, call.write_options(), call.warnings)
                 return self._entry(call, entry, 200 if existed else 201)
             case "PATCH":
-                existed = self._exists(call.target)
-                body = await read_patch(call.request)
-                entry = await self._writer.patch(call.target, body, call.write_options(), call.warnings)
+                existed, options = self._exists(call.target), call.write_options()
+                body = await read_patch(call.request, existed)
+                if not existed and body.content_type != APPLY:
+                    raise errors.not_found(call.target.kind.resource, call.target.name or "")
+                entry = await self._writer.patch(call.target, body, options, call.warnings)
                 return self._entry(call, entry, 200 if existed else 201)
             case "DELETE":
                 return await self._delete(call)
@@ -125,21 +127,22 @@ class ResourceHandlers:
         return _answer(call, reading.represent(call.target.kind, entry, call.accept, call.query), status)
 
     async def _delete(self, call: Call) -> web.Response:
-        options = deletion.parse_options(call.query, (await read_body(call.request, optional=True)).data)
+        options = await _delete_options(call)
+        call.warnings += deletion.warnings_for(call.target.kind, options)
         entry, is_gone = await self._deleter.delete(call.target, options)
         resource = call.target.kind.resource
         if not is_gone or resource.kind in ANSWERED_WITH_OBJECT:
-            return _answer(call, entry.encoded)
+            return self._entry(call, entry, 200)
         details = errors.details_of(resource, call.target.name or "") | {"uid": entry.object["metadata"]["uid"]}
         return _answer(call, encode({**subresources.SUCCESS, "details": details}))
 
     async def _delete_many(self, call: Call) -> web.Response:
-        options = deletion.parse_options(call.query, (await read_body(call.request, optional=True)).data)
-        deleted = await self._deleter.delete_many(call.target, call.query, options)
-        resource = call.target.kind.resource
-        head: Object = {"kind": resource.kind + "List", "apiVersion": resource.group_version}
+        selection = parse_list_options(call.target.kind, call.query).selection
+        options = await _delete_options(call)
+        call.warnings += deletion.warnings_for(call.target.kind, options)
+        deleted = await self._deleter.delete_many(call.target, selection, options)
         metadata = {"resourceVersion": str(self._store.revision)}
-        return _answer(call, encode({**head, "metadata": metadata, "items": [entry.object for entry in deleted]}))
+        return _answer(call, reading.encode_list(call.target.kind, deleted, metadata))
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         events = await watching.watch(self._store, call.target, call.accept, call.query)
@@ -168,7 +171,7 @@ class ResourceHandlers:
     async def _scale(self, call: Call) -> web.Response:
         current, options = subresources.scale_of(reading.find(self._store, call.target).object), call.write_options()
         match call.request.method:
-            case "GET" | "HEAD":
+            case "GET":
                 return _answer(call, encode(current))
             case "PUT":
                 wanted, notes = subresources.read_scale(await read_body(call.request, kind="Scale"), options)
@@ -230,7 +233,16 @@ def _headers(call: Call) -> dict[str, str]:
 
 
 def _answer(call: Call, body: bytes, status: int = 200) -> web.Response:
+    if call.accept.media_type == YAML:
+        text = yaml.safe_dump(json.loads(body), default_flow_style=False, allow_unicode=True)
+        return web.Response(text=text, status=status, content_type=YAML, headers=_headers(call))
     return web.Response(body=body, status=status, content_type=JSON, headers=_headers(call))
+
+
+def _refused(call: Call, error: errors.StatusError) -> web.Response:
+    if error.details == {} and error.code in (405, 406, 415):
+        call.warnings.clear()  # refused by method or form, before anybody looked at what it names
+    return _answer(call, encode(error.status()), error.code)
 
 
 async def _send(response: web.StreamResponse, events: AsyncIterator[bytes]) -> None:
@@ -262,18 +274,28 @@ async def read_body(request: web.Request, optional: bool = False, kind: str = ""
     return _text_body(raw, content_type, kind=kind)
 
 
-async def read_patch(request: web.Request) -> Body:
-    """A patch and its kind; UnsupportedMediaType for any other."""
+async def _delete_options(call: Call) -> DeleteOptions:
+    try:
+        return deletion.parse_options(call.query, (await read_body(call.request, optional=True)).data)
+    except schema.DecodeError as error:
+        raise errors.bad_request(error.reason) from None
+
+
+async def read_patch(request: web.Request, has_object: bool = True) -> Body:
+    """A patch and its kind; UnsupportedMediaType for any other. Without an object only an apply is read."""
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip()
     if content_type not in PATCHES:
         raise errors.unsupported_patch()
     raw = await request.read()
     if content_type == APPLY:
-        return _text_body(raw, "application/yaml", content_type)
-    data, duplicates = schema.parse_patch(raw)
-    return Body(data, content_type, duplicates)
+        try:
+            return _text_body(raw, "application/yaml", content_type)
+        except schema.DecodeError as error:
+            raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: {error.reason}") from None
+    if not has_object:
+        return Body(None, content_type)
+    return Body(patch.read(raw, content_type).data, content_type)
 
 
 def _text_body(raw: bytes, content_type: str, called: str = "", kind: str = "") -> Body:
-    data, duplicates = schema.parse_body(raw, content_type, kind)
-    return Body(data, called or content_type, duplicates)
+    return Body(schema.parse_body(raw, content_type, kind), called or content_type, raw)

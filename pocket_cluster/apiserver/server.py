@@ -31,7 +31,7 @@ def make_application(handlers: ResourceHandlers, users: Users) -> web.Applicatio
         middlewares=[_refusals_as_status, _authentication(users)], client_max_size=LARGEST_BODY
     )
     for path in ("/healthz", "/livez", "/readyz"):
-        application.router.add_get(path, _ok)
+        application.router.add_route("*", path, _ok)
     add_discovery_routes(application)
     add_review_routes(application)
     application.router.add_route("*", "/{path:.*}", handlers.handle)

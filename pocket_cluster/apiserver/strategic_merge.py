@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pocket_cluster.api.objects import Object
-from pocket_cluster.apiserver.schema import Field, Schema, go_print, go_type
+from pocket_cluster.apiserver.schema import Field, Schema, go_print, go_text, go_type
 
 DIRECTIVE = "$patch"
 RETAIN_KEYS = "$retainKeys"
@@ -50,7 +50,7 @@ def _follow_directive(patch: Object) -> Object:
         return {}
     if directive == "replace":
         return {key: value for key, value in patch.items() if key != DIRECTIVE}
-    raise StrategicMergeError(f"unknown patch type: {go_print(directive)} in map: {go_print(patch)}")
+    raise StrategicMergeError(f"unknown patch type: {go_text(directive)} in map: {go_print(patch)}")
 
 
 def _retain_keys(original: Object, patch: Object) -> None:
@@ -166,7 +166,7 @@ def _follow_item_directives(original: list[Any], patch: list[Any], key: str) -> 
             case "merge":
                 raise StrategicMergeError("merging lists cannot yet be specified in the patch")
             case other:
-                raise StrategicMergeError(f"unknown patch type: {go_print(other)} in map: {go_print(item)}")
+                raise StrategicMergeError(f"unknown patch type: {go_text(other)} in map: {go_print(item)}")
     return (rest, []) if replaces else (original, rest)
 
 

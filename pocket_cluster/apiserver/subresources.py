@@ -6,14 +6,14 @@ from typing import Any
 
 from pocket_cluster.api.objects import Object, is_being_deleted, name, now, set_condition
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.api.selectors import from_label_selector_object
 from pocket_cluster.apiserver import errors, patch, schema
 from pocket_cluster.apiserver.deletion import DeleteOptions, Deleter
 from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry
+from pocket_cluster.apiserver.table_text import selector_text
 from pocket_cluster.apiserver.write_options import WriteOptions
-from pocket_cluster.apiserver.writing import Body, Writer, check_name, check_uid
+from pocket_cluster.apiserver.writing import WRONG_NAMESPACE, Body, Writer, check_name, check_uid
 
 SCALES = Resource("autoscaling", "v1", "scales", "Scale", True)
 SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -26,37 +26,37 @@ def scale_of(obj: Object) -> Object:
         for field in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
         if field in obj["metadata"]
     }
-    selector = from_label_selector_object(obj["spec"].get("selector"))
     status: Object = {"replicas": (obj.get("status") or {}).get("replicas", 0)}
-    if not selector.is_empty:
-        status["selector"] = ",".join(
-            sorted(f"{requirement.key}={next(iter(requirement.values))}" for requirement in selector.requirements)
-        )
+    selector = selector_text(obj["spec"].get("selector"))
+    if selector != "<none>":
+        status["selector"] = selector
     spec = {"replicas": obj["spec"]["replicas"]} if obj["spec"].get("replicas") else {}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
 
 def read_scale(body: Body, options: WriteOptions) -> tuple[Object, list[str]]:
     """The Scale in a body, and what is wrong with it that passes with a warning."""
-    return schema.decode(SCALES, body.data, options.strictness, body.duplicates)
+    return schema.decode(SCALES, body.data, options.strictness)
 
 
 def patch_scale(current: Object, body: Body, options: WriteOptions) -> tuple[Object, list[str]]:
     """The Scale that a patch makes of the present one."""
     # Only a resourceVersion that the patch itself names is compared (endpoints/handlers/patch.go retries).
     del current["metadata"]["resourceVersion"]
-    given = patch.Patch(body.data, body.content_type, body.duplicates)
+    given = patch.Patch(body.data, body.content_type)
     return patch.apply_patch(SCALES, current, given, options.strictness)
 
 
 async def update_scale(writer: Writer, target: Target, scale: Object, options: WriteOptions) -> Object:
     """Set the replicas that a Scale asks for; Conflict when its resourceVersion is old."""
     check_name(target, scale)
+    if scale["metadata"].get("namespace", target.namespace) != target.namespace:
+        raise errors.bad_request(WRONG_NAMESPACE)
     replicas, metadata = _wanted_replicas(scale, target), scale["metadata"]
 
     def scaled(current: Object) -> Object:
         current["spec"]["replicas"] = replicas
-        check_uid(target, scale, current)
+        check_uid(target, scale, current, options.dry_run)
         if metadata.get("resourceVersion"):
             current["metadata"]["resourceVersion"] = metadata["resourceVersion"]
         return current

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pocket_cluster.api.objects import Object, metadata, name
+from pocket_cluster.api.objects import Object, metadata, name, parse_time
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver import pod_table
+from pocket_cluster.apiserver import errors, pod_table
+from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.table_text import age, listed, selector_text
 
 NAME_DESCRIPTION = (
@@ -60,6 +61,7 @@ AGE = Column("Age", _age)
 def render(
     resource: Resource,
     objects: Sequence[Object],
+    version: str = "v1",
     include_object: str = "Metadata",
     with_columns: bool = True,
     list_metadata: Object | None = None,
@@ -67,16 +69,20 @@ def render(
 ) -> Object:
     """A Table of the objects, one row each.
 
-    ``include_object`` is what each row carries beside its cells: Metadata, Object or None. ``now`` is for ages.
+    ``version`` is that of the group meta.k8s.io, ``include_object`` what each row carries beside its cells: Metadata,
+    Object or None. ``now`` is for ages. Raises StatusError, BadRequest, for rows that carry anything else.
     """
+    if include_object not in ("Metadata", "Object", "None"):
+        problem = invalid("includeObject", include_object, "must be 'Metadata', 'Object', 'None', or empty")
+        raise errors.bad_request(f"Unable to convert to Table as requested: {problem}")
     moment = now or datetime.now(UTC)
     columns = COLUMNS.get(resource.kind, (NAME, Column("Created At", _at("metadata", "creationTimestamp"), "date")))
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{version}",
         "metadata": list_metadata or {},
         "columnDefinitions": [_definition(column) for column in columns] if with_columns else [],
-        "rows": [_row(obj, columns, include_object, moment) for obj in objects],
+        "rows": [_row(obj, columns, version, include_object, moment) for obj in objects],
     }
 
 
@@ -91,12 +97,12 @@ def _definition(column: Column) -> Object:
     }
 
 
-def _row(obj: Object, columns: Sequence[Column], include_object: str, now: datetime) -> Object:
+def _row(obj: Object, columns: Sequence[Column], version: str, include_object: str, now: datetime) -> Object:
     row: Object = {"cells": [column.cell(obj, now) for column in columns]}
     if include_object == "Object":
         row["object"] = obj
     elif include_object != "None":
-        head = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        head = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
         row["object"] = {**head, "metadata": obj["metadata"]}
     return row
 
@@ -126,6 +132,31 @@ TEMPLATE_COLUMNS = (
     Column("Selector", _selector, priority=1),
 )
 
+
+def _job_completions(job: Object, _: datetime) -> str:
+    spec, done = job["spec"], (job.get("status") or {}).get("succeeded", 0)
+    if spec.get("completions") is not None:
+        return f"{done}/{spec['completions']}"
+    parallelism = spec.get("parallelism", 0)
+    return f"{done}/1 of {parallelism}" if parallelism > 1 else f"{done}/1"
+
+
+def _job_duration(job: Object, moment: datetime) -> str:
+    status = job.get("status") or {}
+    end = parse_time(status["completionTime"]) if status.get("completionTime") else moment
+    return age(status["startTime"], end) if status.get("startTime") else ""
+
+
+def _job_status(job: Object, _: datetime) -> str:
+    conditions = (job.get("status") or {}).get("conditions") or []
+    found = {each["type"] for each in conditions if each.get("status") == "True"}
+    if metadata(job).get("deletionTimestamp"):
+        found.add("Terminating")
+    return next((each for each in JOB_STATES if each in found), "Running")
+
+
+# The first that holds is shown (printJob).
+JOB_STATES = ("Complete", "Failed", "Terminating", "Suspended", "FailureTarget", "SuccessCriteriaMet")
 
 # --- services
 
@@ -166,12 +197,14 @@ def _service_port(port: Object) -> str:
 
 
 def _endpoints(obj: Object, _: datetime) -> str:
+    if not obj.get("subsets"):
+        return "<none>"
     found: list[str] = []
     for subset in obj.get("subsets") or []:
         addresses = [address["ip"] for address in subset.get("addresses") or []]
         ports = [port["port"] for port in subset.get("ports") or []]
         found += [f"{address}:{port}" for port in ports for address in addresses] if ports else addresses
-    return listed(found, "<none>")
+    return listed(found, "")
 
 
 def _slice_ports(obj: Object, _: datetime) -> str:
@@ -239,7 +272,8 @@ def _event_object(obj: Object, _: datetime) -> str:
 def _event_source(obj: Object, _: datetime) -> str:
     source = obj.get("source") or {}
     component = source.get("component") or obj.get("reportingComponent", "")
-    return f"{component}, {source['host']}" if source.get("host") else component
+    instance = source.get("host") or obj.get("reportingInstance", "")
+    return f"{component}, {instance}" if instance else component
 
 
 def _event_message(obj: Object, _: datetime) -> str:
@@ -269,8 +303,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "Deployment": (
         NAME,
         Column("Ready", _ready_of_wanted),
-        Column("Up-to-date", _at("status", "updatedReplicas", default=0), "integer"),
-        Column("Available", _at("status", "availableReplicas", default=0), "integer"),
+        Column("Up-to-date", _at("status", "updatedReplicas", default=0)),
+        Column("Available", _at("status", "availableReplicas", default=0)),
         AGE,
         *TEMPLATE_COLUMNS,
     ),
@@ -279,6 +313,14 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Desired", _at("spec", "replicas", default=0), "integer"),
         Column("Current", _at("status", "replicas", default=0), "integer"),
         Column("Ready", _at("status", "readyReplicas", default=0), "integer"),
+        AGE,
+        *TEMPLATE_COLUMNS,
+    ),
+    "Job": (
+        NAME,
+        Column("Status", _job_status),
+        Column("Completions", _job_completions),
+        Column("Duration", _job_duration),
         AGE,
         *TEMPLATE_COLUMNS,
     ),
@@ -304,7 +346,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Data", lambda obj, _: len(obj.get("data") or {}) + len(obj.get("binaryData") or {})),
         AGE,
     ),
-    "Secret": (NAME, Column("Type", _at("type")), Column("Data", _count("data"), "integer"), AGE),
+    "Secret": (NAME, Column("Type", _at("type")), Column("Data", _count("data")), AGE),
     "ServiceAccount": (NAME, AGE),
     "Namespace": (NAME, Column("Status", _at("status", "phase")), AGE),
     "Node": (
@@ -328,7 +370,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Source", _event_source, priority=1),
         Column("Message", _event_message),
         Column("First Seen", _seen(first=True), priority=1),
-        Column("Count", _event_count, "integer", 1),
+        Column("Count", _event_count, priority=1),
         Column("Name", _name, priority=1),
     ),
     "Lease": (NAME, Column("Holder", _at("spec", "holderIdentity")), AGE),

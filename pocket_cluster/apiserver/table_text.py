@@ -54,9 +54,9 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
     """A label selector as kubectl's ``-l`` takes it; ``<none>`` when it is empty."""
     if not selector:
         return "<none>"
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    parts += [_expression(expression) for expression in selector.get("matchExpressions") or []]
-    return ",".join(sorted(parts)) or "<none>"
+    parts = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    parts += [(each["key"], _expression(each)) for each in selector.get("matchExpressions") or []]
+    return ",".join(text for _, text in sorted(parts)) or "<none>"
 
 
 def _expression(expression: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """Watch: what happens to a collection from a revision on, one JSON document a line.
 
-Rules: apiserver, storage/cacher (selectors, bookmarks, initial events) and apimachinery,
-pkg/apis/meta/internalversion/validation (which parameters go together).
+Rules: apiserver, storage/cacher (selectors, bookmarks, initial events).
 """
 
 from __future__ import annotations
@@ -13,8 +12,10 @@ from dataclasses import dataclass
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver import errors, table
+from pocket_cluster.apiserver.list_options import Selection, parse_list_options, revision
+from pocket_cluster.apiserver.negotiation import Accept
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Accept, Selection, Target, flag, number, parse_selection
+from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.store import Entry, Event, Expired, Store, Watcher, encode
 
 BOOKMARK_SECONDS = 60.0
@@ -54,40 +55,19 @@ async def watch(store: Store, target: Target, accept: Accept, query: Mapping[str
 
     Raises StatusError before the first event for parameters that do not fit and for revisions that are gone.
     """
-    selection = parse_selection(target.kind, query, target.name)
-    initial, revision = _check(store, query)
+    options = parse_list_options(target.kind, query, target.name, is_watch=True)
+    asked = revision(options.version)
+    # Without a revision, or by its own wish, a watch begins with the present state.
+    begins_now = asked == 0 if options.initial is None else options.initial
     try:
-        watcher = store.watch(target.kind.collection, None if initial else revision)
+        watcher = store.watch(target.kind.collection, None if begins_now else asked or store.revision)
     except Expired:
-        raise errors.expired(f"too old resource version: {revision} ({store.revision})") from None
-    seconds = number(query, "timeoutSeconds") or SHORTEST_WATCH_SECONDS * (1 + random.random())
-    form = _Form(target.kind, accept, query.get("includeObject") or "Metadata")
-    bookmarks = flag(query, "allowWatchBookmarks")
-    state = _Watch(store, target, selection, watcher, form, bookmarks, seconds)
-    first = list(_initial_events(state, flag(query, "sendInitialEvents"))) if initial else []
+        raise errors.expired(f"too old resource version: {asked} ({store.revision})") from None
+    seconds = options.seconds if options.seconds > 0 else SHORTEST_WATCH_SECONDS * (1 + random.random())
+    form = _Form(target.kind, accept, options.include)
+    state = _Watch(store, target, options.selection, watcher, form, options.bookmarks, seconds)
+    first = list(_initial_events(state, bool(options.initial))) if begins_now else []
     return _stream(state, first)
-
-
-def _check(store: Store, query: Mapping[str, str]) -> tuple[bool, int]:
-    """Whether the watch begins with the present state, and else after which revision."""
-    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
-    asked = query.get("sendInitialEvents")
-    problem = ""
-    if asked is None and match:
-        problem = (
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is"
-            " provided"
-        )
-    elif asked is not None and match != "NotOlderThan":
-        problem = (
-            "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        )
-    if problem:
-        raise errors.StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {problem}')
-    revision = number(query, "resourceVersion")
-    if asked is not None:
-        return flag(query, "sendInitialEvents"), revision or store.revision
-    return version in ("", "0"), revision
 
 
 def _initial_events(state: _Watch, mark_end: bool) -> Iterator[bytes]:
@@ -156,11 +136,12 @@ def _table_row(state: _Watch, entry: Entry) -> bytes:
     rendered = table.render(
         form.kind.resource,
         [entry.object],
+        form.accept.version,
         include_object=form.include,
         with_columns=with_columns,
         list_metadata=metadata,
     )
-    return encode(rendered | {"apiVersion": f"meta.k8s.io/{form.accept.version}"})
+    return encode(rendered)
 
 
 def _metadata_head(accept: Accept) -> Object:

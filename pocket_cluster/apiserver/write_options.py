@@ -5,15 +5,16 @@ Rules: apimachinery, pkg/apis/meta/v1/validation/validation.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pocket_cluster.apiserver import errors
-from pocket_cluster.apiserver.request import TRUE
+from pocket_cluster.apiserver.request import flag
 from pocket_cluster.apiserver.schema.field_errors import (
     Errors,
     FieldError,
     forbidden,
+    invalid,
     not_supported,
     required,
     too_long,
@@ -46,11 +47,7 @@ def parse_write_options(query: Mapping[str, str], method: str, user_agent: str, 
         raise errors.invalid_options(KINDS.get(method, "CreateOptions"), problems)
     manager = query.get("fieldManager", "") or user_agent.partition("/")[0].partition(" ")[0] or "unknown"
     strictness = query.get("fieldValidation", "") or "Warn"
-    return WriteOptions(bool(query.get("dryRun")), strictness, manager[:LONGEST_MANAGER], _forces(query))
-
-
-def _forces(query: Mapping[str, str]) -> bool:
-    return query.get("force", "") in TRUE
+    return WriteOptions(bool(query.get("dryRun")), strictness, manager[:LONGEST_MANAGER], flag(query, "force"))
 
 
 def _patch_problems(query: Mapping[str, str], is_apply: bool) -> Errors:
@@ -63,9 +60,20 @@ def _common_problems(query: Mapping[str, str]) -> Errors:
     problems: Errors = []
     if len(query.get("fieldManager", "").encode()) > LONGEST_MANAGER:
         problems.append(too_long("fieldManager", LONGEST_MANAGER))
+    manager = query.get("fieldManager", "")
+    strange = next(((at, letter) for at, letter in enumerate(manager) if not letter.isprintable()), None)
+    if strange:
+        where = f"invalid character U+{ord(strange[1]):04X} (at position {strange[0]})"
+        problems.append(invalid("fieldManager", manager, where))
     dry_run, strictness = query.get("dryRun", ""), query.get("fieldValidation", "")
-    if dry_run not in ("", "All"):
-        problems.append(FieldError("FieldValueNotSupported", "dryRun", 'supported values: "All"', [dry_run]))
+    problems += dry_run_problems([dry_run] if dry_run else [])
     if strictness not in STRICTNESS:
         problems.append(not_supported("fieldValidation", strictness, STRICTNESS))
     return problems
+
+
+def dry_run_problems(given: Sequence[str]) -> Errors:
+    """A dry run is of all stages or of none."""
+    if set(given) <= {"All"}:
+        return []
+    return [FieldError("FieldValueNotSupported", "dryRun", 'supported values: "All"', list(given))]

@@ -6,33 +6,43 @@ The order and the refusals are those of apiserver, registry/generic/registry/sto
 from __future__ import annotations
 
 import copy
+import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pocket_cluster.api.objects import Object, name, now, random_suffix
+from pocket_cluster.api.resources import LEASES, Resource
 from pocket_cluster.apiserver import admission, errors, managed_fields, patch, schema
 from pocket_cluster.apiserver.allocation import Allocator
+from pocket_cluster.apiserver.field_sets import Untypable
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Target
+from pocket_cluster.apiserver.request import Target, unsigned
+from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
 from pocket_cluster.apiserver.write_options import WriteOptions
 
 TRIES = 100
 LONGEST_GENERATED_BASE = 58
+WRONG_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+# Where etcd has what is not called by its plural: a Conflict names the place.
+STORED_AS = {"services": "services/specs", "endpoints": "services/endpoints", "nodes": "minions"}
 APPLY = "application/apply-patch+yaml"
+MISFIT_NUMBER = re.compile(r"json: cannot unmarshal number \S+ into .* of type (\w+)")
+# What a client cannot give a new object (WipeObjectMetaSystemFields).
+SERVER_SIDE = ("resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
 # What differs between two objects that say the same: no reason to write.
 BOOKKEEPING = ("managedFields", "resourceVersion", "generation")
 
 
 @dataclass(slots=True)
 class Body:
-    """A request's body as plain values. ``duplicates`` are the paths given twice."""
+    """A request's body as plain values; ``raw`` is its text."""
 
     data: Any
     content_type: str
-    duplicates: list[str] = field(default_factory=list)
+    raw: bytes = b""
 
 
 @dataclass(slots=True)
@@ -45,7 +55,7 @@ class Writer:
     async def create(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
         """Create the object in the body; AlreadyExists, Invalid, BadRequest or Forbidden when that cannot be."""
         resource = target.kind.resource
-        obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
+        obj, notes = schema.decode(resource, body.data, options.strictness, body.raw)
         warnings += notes
         self._place(target, obj)
         entry = await self.create_object(target.kind, obj, options)
@@ -58,14 +68,15 @@ class Writer:
         admission.check_namespace(self.store, kind, obj)
         _name(obj)
         metadata = obj["metadata"]
-        for leftover in ("resourceVersion", "selfLink"):
+        for leftover in SERVER_SIDE:
             metadata.pop(leftover, None)
         schema.set_defaults(resource, obj)
-        admission.mutate_new(self.store, kind, obj)
         if not managed_fields.has_managed_fields(metadata):
             managed_fields.update_managed_fields(resource, obj, None, options.manager, "Update", "", now())
-        schema.prepare_for_create(resource, obj)
+        # What admission adds belongs to nobody (endpoints/handlers/create.go).
+        admission.mutate_new(self.store, kind, obj)
         metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        schema.prepare_for_create(resource, obj)
         self._must_be_valid(kind, obj, schema.validate(resource, obj))
         return await self._store_new(kind, obj, options)
 
@@ -87,9 +98,7 @@ class Writer:
         if target.kind.resource.namespaced:
             namespace = metadata.setdefault("namespace", target.namespace)
             if namespace != target.namespace:
-                raise errors.bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
+                raise errors.bad_request(WRONG_NAMESPACE)
         elif metadata.pop("namespace", None):
             raise errors.bad_request("namespace is not allowed on this type")
 
@@ -102,16 +111,17 @@ class Writer:
     async def update(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
         """Replace the object by the one in the body."""
         resource = target.kind.resource
-        obj, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
+        obj, notes = schema.decode(resource, body.data, options.strictness, body.raw)
         warnings += notes
         self._place(target, obj)
         check_name(target, obj)
         current = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
         if current is None and target.kind.put_creates and not target.subresource:
+            _check_number(obj["metadata"].get("resourceVersion"))
             return await self.create_object(target.kind, obj, options)
 
         def replaced(before: Object) -> Object:
-            check_uid(target, obj, before)
+            check_uid(target, obj, before, options.dry_run)
             return copy.deepcopy(obj)
 
         entry = await self.change(target, replaced, options)
@@ -122,8 +132,8 @@ class Writer:
     async def patch(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
         """Change the object as the patch in the body says; server-side apply may create it."""
         if body.content_type == APPLY:
-            return await self._apply(target, body, options, warnings)
-        given, notes = patch.Patch(body.data, body.content_type, body.duplicates), list[str]()
+            return await self._apply(target, body, options)
+        given, notes = patch.Patch(body.data, body.content_type), list[str]()
         before = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
 
         def patched(current: Object) -> Object:
@@ -140,22 +150,34 @@ class Writer:
             warnings += schema.warnings_for(target.kind.resource, entry.object, before.object)
         return entry
 
-    async def _apply(self, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Entry:
+    async def _apply(self, target: Target, body: Body, options: WriteOptions) -> Entry:
         resource = target.kind.resource
-        _must_be_typable(target, body.data)
-        applied, notes = schema.decode(resource, body.data, options.strictness, body.duplicates)
-        warnings += notes
-        self._place(target, applied)
-        check_name(target, applied)
+        _check_applied(target, body.data)
+        applied = copy.deepcopy(body.data)
+        applied["metadata"] = applied.get("metadata") or {}
+        who = f"{applied['metadata'].get('namespace', '')}/{applied['metadata'].get('name', '')}"
         key = target.kind.key(target.namespace, target.name or "")
 
         def merged(current: Object | None) -> Object:
-            return managed_fields.server_side_apply(
-                resource, current, applied, options.manager, options.force, now(), target.subresource or ""
-            )
+            try:
+                whole = managed_fields.server_side_apply(
+                    resource, current, applied, options.manager, options.force, now(), target.subresource or ""
+                )
+            except Untypable:
+                why = "an item of a list in the stored object lacks its key"
+                raise errors.StatusError(500, "", f"failed to create typed live object: {why}") from None
+            obj = _converted(resource, whole, who)
+            check_name(target, obj)
+            self._place(target, obj)
+            return obj
 
         if self.store.get(target.kind.collection, key) is None:
-            return await self.create_object(target.kind, merged(None), options)
+            obj = merged(None)
+            if obj["metadata"].get("uid"):
+                given = f"the provided object specified uid {obj['metadata']['uid']}"
+                why = f"uid mismatch: {given}, and no existing object was found"
+                raise errors.conflict(resource, target.name or "", why)
+            return await self.create_object(target.kind, obj, options)
         return await self.change(target, merged, options, operation="Apply")
 
     async def change(
@@ -208,6 +230,8 @@ class Writer:
         schema.prepare_for_update(resource, new, old, part)
         if operation == "Update":
             managed_fields.update_managed_fields(resource, new, old, options.manager, operation, part, now())
+        if not part:
+            admission.mutate_changed(target.kind, new, old)
         problems = schema.validate_update(resource, new, old, part)
         self._must_be_valid(target.kind, new, problems)
 
@@ -230,32 +254,71 @@ def check_name(target: Target, obj: Object) -> None:
         raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
 
 
-def _must_be_typable(target: Target, applied: Any) -> None:
-    """What server-side apply says of a configuration that does not fit its kind (util/managedfields)."""
+def _check_applied(target: Target, applied: Any) -> None:
+    """What server-side apply says of a configuration of another kind, name or type (util/managedfields)."""
     resource = target.kind.resource
-    problem = schema.untypable(schema.definition_for(resource), applied) if isinstance(applied, dict) else ""
+    if not isinstance(applied, dict):
+        why = f"json: cannot unmarshal {schema.json_type(applied)} into Go value of type map[string]interface {{}}"
+        raise errors.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    if (applied.get("apiVersion"), applied.get("kind")) != (resource.group_version, resource.kind):
+        group, _, version = str(applied.get("apiVersion") or "").rpartition("/")
+        raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={applied.get('kind') or ''}")
+    metadata = applied.get("metadata") or {}
+    metadata = metadata if isinstance(metadata, dict) else {}
+    if applied.get("metadata") is None or metadata.get("name"):
+        check_name(target, {"metadata": metadata})  # metadata without a name leaves it to the object that is there
+    problem = schema.untypable(schema.definition_for(resource), applied)
     if problem:
-        metadata = applied.get("metadata") or {}
         who = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
         version = f"{resource.group}/{resource.version}, Kind={resource.kind}"
         raise errors.StatusError(500, "", f"failed to create typed patch object ({who}; {version}): {problem}")
 
 
-def check_uid(target: Target, obj: Object, current: Object) -> None:
+def _converted(resource: Resource, merged: Object, who: str) -> Object:
+    """The merged configuration as an object of its kind; StatusError where a value is none of its type."""
+    head = {"apiVersion": resource.group_version, "kind": resource.kind}
+    try:
+        return schema.decode(resource, {**merged, **head}, "Ignore")[0]
+    except schema.DecodeError as error:
+        kind = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        why = re.sub(r"^illegal base64", "error decoding from json: illegal base64", error.reason)
+        why = re.sub(MISFIT_NUMBER, r"cannot convert float64 to \1", why)
+        message = f"failed to convert new object ({who}; {kind}) to proper version"
+        why = f"unable to convert unstructured object to {kind}: {why}"
+        raise errors.StatusError(500, "", f"{message}: {why}") from None
+
+
+def check_uid(target: Target, obj: Object, current: Object, dry_run: bool = False) -> None:
     """Conflict when what is to be replaced is another object of the same name."""
     asked, found = obj["metadata"].get("uid"), current["metadata"]["uid"]
     if asked and asked != found:
+        plural = target.kind.resource.plural
+        parts = ["" if dry_run else "/registry", STORED_AS.get(plural, plural), target.namespace, target.name]
+        key = "/".join(part for part in parts if part is not None)
         why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}"
-        raise errors.conflict(target.kind.resource, target.name or "", why)
+        problem = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {why}"
+        raise errors.conflict(target.kind.resource, target.name or "", problem)
 
 
 def _check_version(target: Target, new: Object, old: Object) -> None:
     asked = new["metadata"].get("resourceVersion")
+    if not asked and target.kind.resource is LEASES:  # AllowUnconditionalUpdate in pkg/registry/coordination/lease
+        problem = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        details = errors.details_of(target.kind.resource, target.name or "") | {"causes": [problem.cause]}
+        message = f'{errors.qualified(target.kind.resource)} "{target.name}" is invalid: {problem}'
+        raise errors.StatusError(422, "Invalid", message, details)
     if not asked or asked == old["metadata"]["resourceVersion"]:
         return
-    if not asked.isdecimal():
-        raise errors.StatusError(500, "", f'strconv.ParseUint: parsing "{asked}": invalid syntax')
+    _check_number(asked)
     raise errors.modified(target.kind.resource, target.name or "")
+
+
+def _check_number(text: str | None) -> None:
+    """StatusError for a resource version that is no number."""
+    try:
+        unsigned(text or "0")
+    except ValueError as error:
+        raise errors.StatusError(500, "", str(error)) from None
 
 
 def _name(obj: Object) -> None:

@@ -17,6 +17,7 @@ from pocket_cluster.controllers.endpoint_slice import EndpointSliceController
 from pocket_cluster.controllers.endpoints import EndpointsController
 from pocket_cluster.controllers.event_ttl import EventTtlController
 from pocket_cluster.controllers.garbage_collector import GarbageCollector
+from pocket_cluster.controllers.job import JobController
 from pocket_cluster.controllers.namespace import NamespaceController
 from pocket_cluster.controllers.node_lifecycle import NodeLifecycleController
 from pocket_cluster.controllers.replica_set import ReplicaSetController
@@ -26,6 +27,7 @@ from pocket_cluster.home import Home
 WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
     DeploymentController,
     ReplicaSetController,
+    JobController,
     EndpointSliceController,
     EndpointsController,
     NamespaceController,

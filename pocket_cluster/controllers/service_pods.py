@@ -22,20 +22,25 @@ from pocket_cluster.controllers.controller import Controller
 
 
 class TriggerTimes:
-    """When what is told of a Service happened: the earliest change since the last look (trigger_time_tracker.go)."""
+    """When what is told of a Service happened: the earliest change since the last look (trigger_time_tracker.go).
+
+    A pod that is ready in the second in which it was not is a change as well: pods here are quick.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, str]] = {}
+        self._known: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def observe(self, service: Object, pods: Iterable[Object]) -> str:
         """The time to note on what is written now, ``""`` for none. Call it at every look."""
         created = str(service["metadata"].get("creationTimestamp", ""))
-        times = {"": created} | {name(pod): since for pod in pods if (since := _ready_changed(pod))}
+        times = {"": (created, True)}
+        times |= {name(pod): (since, pod_is_ready(pod)) for pod in pods if (since := _ready_changed(pod))}
         before = self._known.get(uid(service))
         self._known[uid(service)] = times
         if before is None:
             return created
-        return min((since for who, since in times.items() if since > before.get(who, "")), default="")
+        changed = [time for who, time in times.items() if time > before.get(who, ("", False))]
+        return min((since for since, _ in changed), default="")
 
     def forget(self, service: Object) -> None:
         self._known.pop(uid(service), None)

@@ -16,8 +16,8 @@ from pocket_cluster.kubelet.runtime_client import RuntimeUnavailable
 
 logger = logging.getLogger("pocket_cluster.kubelet")
 
-# After a preStop hook that used up the grace period (minimumGracePeriodInSeconds).
-LEAST_SECONDS_AFTER_HOOK = 2.0
+# A shorter grace period, or what a preStop hook left of one, is made as long (minimumGracePeriodInSeconds).
+LEAST_SECONDS = 2.0
 
 
 class ContainerStop:
@@ -53,9 +53,10 @@ class ContainerStop:
     async def _stop(self, record: ContainerRecord, grace: float) -> None:
         ended, began = record.exited, time.monotonic()
         hook = (record.spec.get("lifecycle") or {}).get("preStop")
-        if hook and grace > 0:
-            await self._run_hook(record, hook, grace)
-            grace = max(grace - (time.monotonic() - began), LEAST_SECONDS_AFTER_HOOK)
+        if grace > 0:
+            if hook:
+                await self._run_hook(record, hook, grace)
+            grace = max(grace - (time.monotonic() - began), LEAST_SECONDS)
         runtime = self._context.services.runtime
         # A runtime that is gone took its containers with it: that they ended will be found out.
         with contextlib.suppress(RuntimeUnavailable):

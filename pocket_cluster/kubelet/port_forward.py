@@ -1,7 +1,8 @@
 """``kubectl port-forward``: connections to a pod's ports, many through one WebSocket.
 
 Two protocols (cri-streaming, pkg/streaming/portforward): kubectl's, SPDY frames as the content of binary messages, with
-a pair of streams for each connection; and v4.channel.k8s.io, one connection for each port, with a pair of channels.
+a pair of streams for each connection; and v4.channel.k8s.io, one connection for each port, with a pair of channels,
+which is also what a client gets that names no protocol.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ async def serve_ports(request: web.Request, worker: PodWorker) -> web.WebSocketR
     ports = [_port_number(port) for port in request.query.getall("port", [])]
     socket = web.WebSocketResponse(protocols=(TUNNEL, CHANNELS), compress=False, max_msg_size=0)
     await socket.prepare(request)
-    served = _Channels(socket, worker, ports) if socket.ws_protocol == CHANNELS else _Tunnel(socket, worker)
+    served = _Tunnel(socket, worker) if socket.ws_protocol == TUNNEL else _Channels(socket, worker, ports)
     with contextlib.suppress(ConnectionResetError, asyncio.CancelledError, spdy.SpdyError):
         await served.run()
     await socket.close()
@@ -74,7 +75,7 @@ async def serve_ports(request: web.Request, worker: PodWorker) -> web.WebSocketR
 
 def must_have_ports(request: web.Request) -> None:
     """ValueError when a request for channels names no ports, or something that is none."""
-    if request.headers.get("Sec-WebSocket-Protocol", "") == CHANNELS:
+    if TUNNEL not in request.headers.get("Sec-WebSocket-Protocol", ""):
         ports = request.query.getall("port", [])
         if not ports:
             raise ValueError('query parameter "port" is required')

@@ -5,12 +5,12 @@ in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_creat
 ``validate`` or ``validate_update``, ``warnings_for``. Nothing here knows of storage, of HTTP or of who asks.
 """
 
-from pocket_cluster.apiserver.schema.body import DecodeError, parse_body, parse_patch
-from pocket_cluster.apiserver.schema.decode import decode
+from pocket_cluster.apiserver.schema.body import DecodeError, duplicates_in, parse_body, parse_text
+from pocket_cluster.apiserver.schema.decode import SCHEME, decode
 from pocket_cluster.apiserver.schema.defaults import set_defaults
 from pocket_cluster.apiserver.schema.definitions import Field, Schema, definition_for
 from pocket_cluster.apiserver.schema.field_errors import FieldError, aggregate
-from pocket_cluster.apiserver.schema.go_values import go_print, go_type, json_type
+from pocket_cluster.apiserver.schema.go_values import go_print, go_text, go_type, json_type, with_whole_numbers
 from pocket_cluster.apiserver.schema.mismatch import mismatch
 from pocket_cluster.apiserver.schema.openapi import openapi_document, openapi_index
 from pocket_cluster.apiserver.schema.openapi_v2 import openapi_v2_json, openapi_v2_protobuf_body
@@ -20,6 +20,7 @@ from pocket_cluster.apiserver.schema.validation import validate, validate_update
 from pocket_cluster.apiserver.schema.warnings import warnings_for
 
 __all__ = [
+    "SCHEME",
     "DecodeError",
     "Field",
     "FieldError",
@@ -27,7 +28,9 @@ __all__ = [
     "aggregate",
     "decode",
     "definition_for",
+    "duplicates_in",
     "go_print",
+    "go_text",
     "go_type",
     "json_type",
     "mismatch",
@@ -36,7 +39,7 @@ __all__ = [
     "openapi_v2_json",
     "openapi_v2_protobuf_body",
     "parse_body",
-    "parse_patch",
+    "parse_text",
     "prepare_for_create",
     "prepare_for_update",
     "set_defaults",
@@ -44,4 +47,5 @@ __all__ = [
     "validate",
     "validate_update",
     "warnings_for",
+    "with_whole_numbers",
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
+
+from pocket_cluster.apiserver.schema.field_errors import go_string
 
 JSON_ERRORS = {
     "Expecting value": "looking for beginning of value",
@@ -44,37 +47,38 @@ class WrittenNumber(float):
 
 
 class TwiceGiven(dict[str, Any]):
-    """A JSON object of which some keys appeared more than once; the last one counts."""
+    """A JSON object of which some keys appeared more than once; the last one counts.
 
-    keys_given_twice: list[str]
+    ``pairs`` are all keys with their values, and whether the key appeared before.
+    """
+
+    pairs: list[tuple[str, Any, bool]]
 
 
-def parse_body(raw: bytes, content_type: str = "application/json", kind: str = "") -> tuple[Any, list[str]]:
-    """Read a JSON or YAML body, and name the paths of the keys that appear twice, e.g. ``spec.replicas``.
+def parse_body(raw: bytes, content_type: str = "application/json", kind: str = "") -> Any:
+    """Read a JSON or YAML body.
 
     ``kind`` is what the path asks for; it stands in the error. YAML is chosen by the content type.
     Raises DecodeError when the body cannot be read.
     """
+    is_yaml = "yaml" in content_type
     try:
-        data = _yaml(raw) if "yaml" in content_type else _json(raw)
+        return _yaml(raw) if is_yaml else _json(raw)
     except _Unreadable as error:
-        raise unrecognized(kind, f"couldn't get version/kind; json parse error: {error}", raw) from None
-    return data, _duplicates_in(data)
+        why = str(error) if is_yaml else f"couldn't get version/kind; json parse error: {error}"
+        raise unrecognized(kind, why, raw) from None
 
 
-def parse_patch(raw: bytes) -> tuple[Any, list[str]]:
-    """Read a JSON body that is a patch, and name the paths of the keys that appear twice.
-
-    Raises DecodeError when the body cannot be read.
-    """
+def parse_text(raw: bytes) -> Any:
+    """Read JSON. Raises DecodeError in the words of Go's decoder."""
     try:
-        data = _json(raw)
+        return _json(raw)
     except _Unreadable as error:
-        raise DecodeError(f"error decoding patch: {error}") from None
-    return data, _duplicates_in(data)
+        raise DecodeError(str(error)) from None
 
 
-def _duplicates_in(data: Any) -> list[str]:
+def duplicates_in(data: Any) -> list[str]:
+    """The paths of the keys that a JSON text gave twice, e.g. ``spec.replicas``."""
     duplicates: list[str] = []
     _find_duplicates(data, "", duplicates)
     return duplicates
@@ -101,9 +105,8 @@ class _Unreadable(Exception):
 
 def _json(raw: bytes) -> Any:
     try:
-        return json.loads(raw, object_pairs_hook=_object, parse_float=WrittenNumber, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise _Unreadable("invalid character in string literal") from None
+        text = raw.decode(errors="replace")  # as Go does
+        return json.loads(text, object_pairs_hook=_object, parse_float=WrittenNumber, parse_constant=_no_constant)
     except RecursionError:
         raise _Unreadable("exceeded max depth") from None
     except json.JSONDecodeError as error:
@@ -118,22 +121,27 @@ def _go_wording(error: json.JSONDecodeError) -> str:
     if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):
         return "unexpected end of JSON input"
     where = JSON_ERRORS.get(error.msg, "looking for beginning of value")
-    return f"invalid character '{error.doc[error.pos]}' {where}"
+    at = error.pos + 1 if error.msg == "Invalid \\escape" else error.pos
+    letter = error.doc[at : at + 1]
+    quoted = {"'": "\\'", '"': '"'}.get(letter) or go_string(letter)[1:-1]
+    return f"invalid character '{quoted}' {where}"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    twice = TwiceGiven(found)
-    seen: set[str] = set()
-    twice.keys_given_twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+    twice, seen = TwiceGiven(found), set[str]()
+    twice.pairs = []
+    for key, item in pairs:
+        twice.pairs.append((key, item, key in seen))
+        seen.add(key)
     return twice
 
 
 def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
     if isinstance(value, TwiceGiven):
-        found += [f"{path}.{key}".lstrip(".") for key in value.keys_given_twice]
+        found += [f"{path}.{key}".lstrip(".") for key, _, is_again in value.pairs if is_again]
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(item, dict | list):
@@ -159,15 +167,26 @@ def _yaml(raw: bytes) -> Any:
     try:
         return _string_keys(yaml.load(raw, Loader=_JsonLoader))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = getattr(error, "problem", None) or str(error)
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise _Unreadable(f"error converting YAML to JSON: yaml: {where}{problem}") from None
+        raise _Unreadable(f"yaml: {_go_yaml_wording(error, raw)}") from None
     except RecursionError:
         raise _Unreadable("exceeded max depth") from None
 
 
+def _go_yaml_wording(error: Exception, raw: bytes) -> str:
+    """The words of Go's library, which is libyaml as well; it counts lines from 0 but for its scanner's."""
+    problem, mark = getattr(error, "problem", None) or str(error), getattr(error, "problem_mark", None)
+    if mark and problem.startswith("found undefined alias"):
+        name = re.split(r"[\s,\]}]", raw.decode(errors="replace")[mark.index :])[0].lstrip("*")
+        return f"unknown anchor '{name}' referenced"
+    line = mark.line if mark else 0
+    line += bool(line and isinstance(error, yaml.scanner.ScannerError))
+    return f"line {line}: {problem}" if line else problem
+
+
 def _string_keys(value: Any) -> Any:
+    """YAML as JSON has it: keys are strings, and 2.0 is 2."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, dict):
         return {_key(key): _string_keys(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -17,7 +17,7 @@ from typing import Any
 from pocket_cluster.api import quantity
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.apiserver.schema.body import DecodeError, WrittenNumber, unrecognized
+from pocket_cluster.apiserver.schema.body import DecodeError, TwiceGiven, WrittenNumber, unrecognized
 from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
 from pocket_cluster.apiserver.schema.go_values import json_type
 
@@ -26,26 +26,39 @@ SCHEME = 'scheme "pkg/runtime/scheme.go:111"'
 BOUNDS = {"int32": 2**31, "int64": 2**63}
 SCALARS = {"string": str, "bool": bool}
 TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
-TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"
+TIME_LAYOUT, MICRO_LAYOUT = "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05.000000Z07:00"
+MICRO_TIME = re.compile(TIME.pattern.replace(r"(\.\d+)?", r"(\.\d{6})"))
 TIME_PIECES = ("2006", "-", "01", "-", "02", "T", "15", ":", "04", ":", "05", "Z07:00")
+MICRO_PIECES = (*TIME_PIECES[:-1], ".000000", TIME_PIECES[-1])
+# What fits a piece that is neither two digits nor itself.
+TIME_FORMS = {"2006": r"\d{4}", ".000000": r"\.\d{6}"}
+# Structs and which of their fields belong to a struct that Go embeds in them (k8s.io/api, core/v1/types.go).
+REFERENCES = ("ConfigMapEnvSource", "ConfigMapKeySelector", "ConfigMapProjection", "ConfigMapVolumeSource",
+              "SecretEnvSource", "SecretKeySelector", "SecretProjection")  # fmt: skip
+HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
+VOLUMES = ("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "hostPath", "image", "persistentVolumeClaim",
+           "projected", "secret")  # fmt: skip
+EMBEDDED = {
+    "Probe": ("ProbeHandler", HANDLERS),
+    "Volume": ("VolumeSource", VOLUMES),
+    **dict.fromkeys(REFERENCES, ("LocalObjectReference", ("name",))),
+}
 DROPPED = object()
 
 
-def decode(
-    resource: Resource, data: Any, strictness: str = "Strict", duplicates: Iterable[str] = ()
-) -> tuple[Object, list[str]]:
+def decode(resource: Resource, data: Any, strictness: str = "Strict", raw: bytes = b"") -> tuple[Object, list[str]]:
     """The typed object, and what ``strictness`` ("Strict", "Warn" or "Ignore") lets pass with a warning.
 
-    ``duplicates`` are the paths that ``parse_body`` found twice. The result is a new object; unknown fields, nulls and
-    empty values are not in it. Raises DecodeError: 400, with the real API's wording.
+    ``raw`` is the text that errors show. The result is a new object; unknown fields, nulls and empty values are not in
+    it. Raises DecodeError: 400, in the real API's words.
     """
     data = {} if data is None else data
-    group_version, kind = _type_meta(resource, data)
+    group_version, kind = _type_meta(resource, data, raw)
     prefix = f'{kind} in version "{group_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
     if (group_version, kind) != (resource.group_version, resource.kind):
         why = _wrong_kind(resource, group_version, kind)
         raise DecodeError(prefix + why, why)
-    decoder = _Decoder(frozenset(duplicates))
+    decoder = _Decoder()
     try:
         found = decoder.struct(definition_for(resource), data, "", "")
     except _Malformed as error:
@@ -55,23 +68,23 @@ def decode(
     if decoder.notes and strictness == "Strict":
         why = f"strict decoding error: {', '.join(decoder.notes)}"
         raise DecodeError(prefix + why, why)
-    found |= {"apiVersion": group_version, "kind": kind}
+    metadata = {"metadata": found["metadata"]} if "metadata" in found else {}
+    found = {"kind": kind, "apiVersion": group_version, **metadata, **found}
     convert = CONVERSIONS.get(resource.kind)
     if convert:
         convert(found)
     return found, decoder.notes if strictness == "Warn" else []
 
 
-def _type_meta(resource: Resource, data: Any) -> tuple[str, str]:
+def _type_meta(resource: Resource, data: Any, raw: bytes) -> tuple[str, str]:
     """The apiVersion and kind that the body claims; those of the path where it claims none."""
-    raw = json.dumps(data, separators=(",", ":")).encode()
-    problem = ""
+    raw = raw or json.dumps(data, separators=(",", ":")).encode()
     if not isinstance(data, dict):
         problem = f"json: cannot unmarshal {json_type(data)} into Go value of type {TYPE_META}"
         raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
-    for field in ("apiVersion", "kind"):
-        if not isinstance(data.get(field) or "", str):
-            problem = f"json: cannot unmarshal {json_type(data[field])} into Go struct field .{field} of type string"
+    for field, value, _ in given(data):
+        if field in ("apiVersion", "kind") and not isinstance(value, str | None):
+            problem = f"json: cannot unmarshal {json_type(value)} into Go struct field .{field} of type string"
             raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
     return data.get("apiVersion") or resource.group_version, data.get("kind") or resource.kind
 
@@ -86,7 +99,7 @@ def _wrong_kind(resource: Resource, group_version: str, kind: str) -> str:
 
 def special_error(kind: str, item: Any) -> str:
     """What a type with a reader of its own says to a value; ``""`` when it takes it."""
-    decoder = _Decoder(frozenset())
+    decoder = _Decoder()
     try:
         decoder.value(Schema(kind, ""), item, "", "", "")
     except _Malformed as error:
@@ -101,24 +114,24 @@ class _Malformed(Exception):
 class _Decoder:
     """One decoding. ``struct`` and ``go_path`` place a type error, ``path`` a strict one (it has list indexes)."""
 
-    def __init__(self, duplicates: frozenset[str]) -> None:
-        self._duplicates = duplicates
+    def __init__(self) -> None:
         self.first_error = ""
         self.notes: list[str] = []
 
     def struct(self, schema: Schema, value: dict[str, Any], go_path: str, path: str) -> Object:
         found: Object = {}
-        for key, item in value.items():
+        for key, item, is_again in given(value):
             child = f"{path}.{key}" if path else key
             field = schema.fields.get(key)
             if field is None:
                 self.notes.append(f'unknown field "{child}"')
                 continue
-            if child in self._duplicates:
+            if is_again:
                 self.notes.append(f'duplicate field "{child}"')
             if item is None:
                 continue
-            decoded = self.value(field.schema, item, schema.name, f"{go_path}.{key}" if go_path else key, child)
+            place = ".".join(part for part in (go_path, _embedded_in(schema.name, key), key) if part)
+            decoded = self.value(field.schema, item, schema.name, place, child)
             if (field.pointer and decoded is not DROPPED) or not _is_empty(field.schema, decoded):
                 found[key] = decoded
         return found
@@ -155,9 +168,9 @@ class _Decoder:
     def _map(self, schema: Schema, items: dict[str, Any], struct: str, go_path: str, path: str) -> dict[str, Any]:
         assert schema.items is not None
         of, found = schema.items, {}
-        for key, item in items.items():
+        for key, item, is_again in given(items):
             child = f"{path}.{key}"
-            if child in self._duplicates:
+            if is_again:
                 self.notes.append(f'duplicate field "{child}"')
             found[key] = of.zero if item is None else self.value(of, item, struct, go_path, child)
         return {key: item for key, item in found.items() if item is not DROPPED}
@@ -196,7 +209,18 @@ class _Decoder:
             return item
         if not isinstance(item, str):
             raise _Malformed(_unmarshal_error(json_type(item), "string", struct, go_path))
-        return _time(item, "microseconds" if kind == "micro-time" else "seconds")
+        return _time(item, is_micro=kind == "micro-time")
+
+
+def given(value: dict[str, Any]) -> Iterable[tuple[str, Any, bool]]:
+    """What an object's text says, in its order, and whether it was said before; what is said last counts."""
+    return value.pairs if isinstance(value, TwiceGiven) else ((key, item, False) for key, item in value.items())
+
+
+def _embedded_in(struct: str, field: str) -> str:
+    """The struct that Go embeds in another for some of its fields: it stands in the path of an error."""
+    name, fields = EMBEDDED.get(struct, ("", ()))
+    return name if field in fields else ""
 
 
 def _is_empty(schema: Schema, value: Any) -> bool:
@@ -239,15 +263,15 @@ def _base64_error(text: str) -> int:
     return len(text) // 4 * 4 if len(text) % 4 else len(text)
 
 
-def _time(text: str, precision: str) -> str:
-    found = TIME.fullmatch(text)
+def _time(text: str, is_micro: bool) -> str:
+    found = (MICRO_TIME if is_micro else TIME).fullmatch(text)
     if not found:
-        raise _Malformed(_time_error(text))
+        raise _Malformed(_time_error(text, is_micro))
     try:
         moment = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _Malformed(f'parsing time "{text}": {_out_of_range(found)} out of range') from None
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if precision == "microseconds" else "%Y-%m-%dT%H:%M:%SZ"
+    form = "%Y-%m-%dT%H:%M:%S.%fZ" if is_micro else "%Y-%m-%dT%H:%M:%SZ"
     return moment.strftime(form)
 
 
@@ -257,16 +281,15 @@ def _out_of_range(found: re.Match[str]) -> str:
     return next((name for name, is_fine in limits if not is_fine), "day")
 
 
-def _time_error(text: str) -> str:
+def _time_error(text: str, is_micro: bool) -> str:
     """Go names the rest of the text, and the piece of the layout that it does not fit (time.Parse)."""
-    rest = text
-    for piece in TIME_PIECES:
-        form = r"\d{4}" if piece == "2006" else r"\d\d" if piece.isdigit() else re.escape(piece)
-        found = re.match(form, rest)
+    rest, layout = text, MICRO_LAYOUT if is_micro else TIME_LAYOUT
+    for piece in MICRO_PIECES if is_micro else TIME_PIECES:
+        found = re.match(TIME_FORMS.get(piece) or (r"\d\d" if piece.isdigit() else re.escape(piece)), rest)
         if not found:
             break
         rest = rest[found.end() :]
-    return f'parsing time "{text}" as "{TIME_LAYOUT}": cannot parse "{rest}" as "{piece}"'
+    return f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{piece}"'
 
 
 def _secret(secret: Object) -> None:

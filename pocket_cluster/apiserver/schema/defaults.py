@@ -1,7 +1,7 @@
 """What the API fills in where an object says nothing: the versioned defaults, and the fields that are always written.
 
-Sources: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go, pkg/apis/discovery/v1/defaults.go and the
-zz_generated.defaults.go beside them, at Kubernetes v1.36.
+Sources: pkg/apis/core/v1/defaults.go, those of apps, batch and discovery, and the zz_generated.defaults.go beside them,
+at Kubernetes v1.36.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ VOLUMES: dict[str, dict[str, Any]] = {
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }
 DEPLOYMENT = {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600}
+JOB = {"completionMode": "NonIndexed", "suspend": False, "manualSelector": False}
+MAXIMUM = 2**31 - 1
 EXTERNALLY_ACCESSIBLE = ("NodePort", "LoadBalancer")
 CLIENT_IP_SECONDS = 10800
 
@@ -109,9 +111,6 @@ def _pod(pod: Object) -> None:
             for port in _items(container, "ports"):
                 port["hostPort"] = port.get("hostPort") or port.get("containerPort", 0)
     _pod_spec(spec)
-    status = _part(pod, "status")
-    if not status.get("phase"):
-        status["phase"] = "Pending"
 
 
 def _requests_from_limits(requirements: Object) -> None:
@@ -223,6 +222,26 @@ def _deployment(deployment: Object) -> None:
     _pod_template(deployment)
 
 
+def _job(job: Object) -> None:
+    """SetDefaults_Job; the API reads a Job's own labels from its template where it has none."""
+    spec = _part(job, "spec")
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    spec.setdefault("backoffLimit", 6 if spec.get("backoffLimitPerIndex") is None else MAXIMUM)
+    for key, value in JOB.items():
+        spec.setdefault(key, value)
+    policy = spec.get("podFailurePolicy")
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed" if policy is None else "Failed")
+    for rule in _items(policy or {}, "rules"):
+        for pattern in _items(rule, "onPodConditions"):
+            _fill(pattern, {"status": "True"})
+    _pod_template(job)
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    if labels and not _part(job, "metadata").get("labels"):
+        job["metadata"]["labels"] = dict(labels)
+
+
 def _replica_set(replica_set: Object) -> None:
     _part(replica_set, "spec").setdefault("replicas", 1)
     _pod_template(replica_set)
@@ -295,6 +314,7 @@ DEFAULTING: dict[tuple[str, str], Callable[[Object], None]] = {
     (resources.PODS.group, "Pod"): _pod,
     (resources.DEPLOYMENTS.group, "Deployment"): _deployment,
     (resources.REPLICA_SETS.group, "ReplicaSet"): _replica_set,
+    (resources.JOBS.group, "Job"): _job,
     (resources.SERVICES.group, "Service"): _service,
     (resources.ENDPOINTS.group, "Endpoints"): _endpoints,
     (resources.ENDPOINT_SLICES.group, "EndpointSlice"): _endpoint_slice,

@@ -22,6 +22,19 @@ TITLES = {
     "FieldValueTooMany": "Too many",
     "InternalError": "Internal error",
 }
+ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
+# The bad value of an error that shows none (field.OmitValueType).
+NO_VALUE = object()
 WITHOUT_VALUE = {"FieldValueRequired", "FieldValueForbidden", "FieldValueTooLong", "InternalError"}
 
 
@@ -38,7 +51,7 @@ class FieldError:
     def message(self) -> str:
         """What follows the field's path, e.g. ``Invalid value: -1: must be greater than or equal to 0``."""
         text = TITLES[self.type]
-        if self.type not in WITHOUT_VALUE:
+        if self.type not in WITHOUT_VALUE and self.bad_value is not NO_VALUE:
             text += f": {go_value(self.bad_value)}"
         return f"{text}: {self.detail}" if self.detail else text
 
@@ -102,7 +115,14 @@ def aggregate(errors: Iterable[FieldError]) -> str:
 
 def go_string(text: str) -> str:
     """The text quoted as Go's ``%q`` does."""
-    return json.dumps(text, ensure_ascii=False)
+    return '"' + "".join(ESCAPES.get(letter) or _printable(letter) for letter in text) + '"'
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def go_value(value: Any) -> str:

@@ -50,7 +50,25 @@ def go_print(value: Any) -> str:
         return f"map[{' '.join(f'{key}:{go_print(value[key])}' for key in sorted(value))}]"
     if isinstance(value, list):
         return f"[{' '.join(map(go_print, value))}]"
-    return str(value)
+    return str(whole(value))
+
+
+def go_text(value: Any) -> str:
+    """The value as ``%s`` prints it, which is meant for texts: ``%!s(int64=1)``."""
+    is_other = isinstance(value, bool | int | float)
+    return f"%!s({go_type(whole(value))}={go_print(value)})" if is_other else go_print(value)
+
+
+def whole(value: Any) -> Any:
+    """A number with nothing behind its point as the whole number that it is; anything else as it stands."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**63 else value
+
+
+def with_whole_numbers(value: Any) -> Any:
+    """Plain values whose numbers are whole where they can be."""
+    if isinstance(value, dict):
+        return {key: with_whole_numbers(item) for key, item in value.items()}
+    return [with_whole_numbers(item) for item in value] if isinstance(value, list) else whole(value)
 
 
 def go_syntax(value: Any) -> str:

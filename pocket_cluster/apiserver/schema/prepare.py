@@ -18,10 +18,11 @@ KUBERNETES_FINALIZER = "kubernetes"
 STATUS_AT_FIRST: dict[str, Object] = {
     "Deployment": {},
     "ReplicaSet": {"replicas": 0},
+    "Job": {},
     "Service": {"loadBalancer": {}},
     "Namespace": {"phase": "Active"},
 }
-GENERATION_FROM_ONE = {"Pod", "Deployment", "ReplicaSet", "EndpointSlice"}
+GENERATION_FROM_ONE = {"Pod", "Deployment", "ReplicaSet", "Job", "EndpointSlice"}
 # System fields that an update may leave out, as it may not change them.
 KEPT_WHEN_ABSENT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
@@ -29,8 +30,6 @@ KEPT_WHEN_ABSENT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGr
 def prepare_for_create(resource: Resource, obj: Object) -> None:
     """Change the object in place to what a create request can create. Call it after the defaults."""
     metadata = obj.setdefault("metadata", {})
-    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-        metadata.pop(field, None)
     if resource.kind in GENERATION_FROM_ONE:
         metadata["generation"] = 1
     if resource.kind in STATUS_AT_FIRST:
@@ -38,7 +37,7 @@ def prepare_for_create(resource: Resource, obj: Object) -> None:
     preparing = CREATING.get(resource.kind)
     if preparing:
         preparing(obj)
-    _drop_disabled_fields(obj)
+    _drop_unserved(resource, obj)
 
 
 def prepare_for_update(resource: Resource, new: Object, old: Object, subresource: str = "") -> None:
@@ -56,10 +55,17 @@ def prepare_for_update(resource: Resource, new: Object, old: Object, subresource
         return
     if "status" in definition_for(resource).fields:
         _keep(new, old, ("status",))
-    _drop_disabled_fields(new)
     preparing = UPDATING.get(resource.kind)
     if preparing:
         preparing(new, old)
+    _drop_unserved(resource, new)
+
+
+def _drop_unserved(resource: Resource, obj: Object) -> None:
+    _drop_disabled_fields(obj)
+    dropping = DROPPING.get(resource.kind)
+    if dropping:
+        dropping(obj)
 
 
 def _drop_disabled_fields(obj: Object) -> None:
@@ -82,6 +88,8 @@ def _prepare_status(resource: Resource, new: Object, old: Object) -> None:
         quality = (old.get("status") or {}).get("qosClass")
         if quality:
             new.setdefault("status", {}).setdefault("qosClass", quality)
+    if resource.kind == "Node" and not (old.get("status") or {}).get("config"):
+        (new.get("status") or {}).pop("config", None)
     if resource.kind == "Deployment":
         _keep(new["metadata"], old["metadata"], ("labels",))
 
@@ -110,6 +118,22 @@ def _create_pod(pod: Object) -> None:
         pod["status"]["conditions"] = [{**condition, "lastProbeTime": None, "lastTransitionTime": now()}]
 
 
+def _create_job(job: Object) -> None:
+    """Its pods and its selector carry the Job's UID (generateSelector in pkg/registry/batch/job/strategy.go)."""
+    spec, metadata = job.setdefault("spec", {}), job["metadata"]
+    if spec.get("manualSelector"):
+        return
+    uid, template = metadata.get("uid", ""), spec.setdefault("template", {}).setdefault("metadata", {})
+    names = {"job-name": metadata.get("name", ""), "controller-uid": uid}
+    generated = {**names, **{f"batch.kubernetes.io/{key}": value for key, value in names.items()}}
+    template["labels"] = dict(sorted({**generated, **(template.get("labels") or {})}.items()))
+    selector = spec["selector"] = spec.get("selector") or {}
+    wanted = {"batch.kubernetes.io/controller-uid": uid, **(selector.get("matchLabels") or {})}
+    selector["matchLabels"] = dict(sorted(wanted.items()))
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(template["labels"])
+
+
 def _create_namespace(namespace: Object) -> None:
     finalizers = namespace.setdefault("spec", {}).setdefault("finalizers", [])
     if KUBERNETES_FINALIZER not in finalizers:
@@ -131,6 +155,27 @@ def _set_families(spec: Object) -> None:
         spec["ipFamilyPolicy"] = "RequireDualStack" if is_headless_without_selector else "SingleStack"
     if not spec.get("ipFamilies"):
         spec["ipFamilies"] = ["IPv4", "IPv6"] if is_headless_without_selector else ["IPv4"]
+
+
+# --- create and update
+
+
+def _drop_topology(endpoint_slice: Object) -> None:
+    """The topology of v1beta1 is dropped from requests of v1 (dropTopologyOnV1)."""
+    for endpoint in endpoint_slice.get("endpoints") or []:
+        endpoint.pop("deprecatedTopology", None)
+
+
+def _drop_all_but_names_of_secrets(account: Object) -> None:
+    """cleanSecretReferences in pkg/registry/core/serviceaccount/strategy.go."""
+    if account.get("secrets"):
+        account["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in account["secrets"]]
+
+
+def _drop_coordinated_election(lease: Object) -> None:
+    """It is off by default."""
+    for field in ("strategy", "preferredHolder"):
+        (lease.get("spec") or {}).pop(field, None)
 
 
 # --- update
@@ -257,13 +302,20 @@ def _is_externally_accessible(spec: Object) -> bool:
 
 CREATING: dict[str, Callable[[Object], None]] = {
     "Pod": _create_pod,
+    "Job": _create_job,
     "Namespace": _create_namespace,
     "Service": _create_service,
+}
+DROPPING: dict[str, Callable[[Object], None]] = {
+    "EndpointSlice": _drop_topology,
+    "ServiceAccount": _drop_all_but_names_of_secrets,
+    "Lease": _drop_coordinated_election,
 }
 UPDATING: dict[str, Callable[[Object, Object], None]] = {
     "Pod": _update_with_spec,
     "Deployment": _update_deployment,
     "ReplicaSet": _update_with_spec,
+    "Job": _update_with_spec,
     "EndpointSlice": _update_endpoint_slice,
     "Namespace": _update_namespace,
     "Secret": _update_secret,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pocket_cluster.apiserver.schema.definitions import Field, Schema
-from pocket_cluster.apiserver.schema.go_values import go_print, go_syntax
+from pocket_cluster.apiserver.schema.go_values import go_print, go_syntax, go_type
 from pocket_cluster.apiserver.schema.list_keys import item_keys
 
 EXPECTED: dict[str, tuple[str, type | tuple[type, ...]]] = {
@@ -19,6 +19,8 @@ EXPECTED: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "int32": ("numeric (int or float)", (int, float)),
     "int64": ("numeric (int or float)", (int, float)),
 }
+# What has a reader of its own is any text or number here.
+UNTYPED = ("time", "micro-time", "quantity", "int-or-string")
 TYPE_META = ("apiVersion", "kind")
 
 
@@ -38,9 +40,15 @@ def _struct(schema: Schema, value: dict[str, Any], path: str) -> Iterator[str]:
 
 
 def _field(field: Field, value: Any, path: str) -> Iterator[str]:
-    if field.schema.kind == "list" and isinstance(value, list) and field.list_type in ("map", "set"):
-        yield from _duplicates(field, value, path)
-    yield from _value(field.schema, value, path)
+    is_keyed = field.schema.kind == "list" and isinstance(value, list) and field.list_type in ("map", "set")
+    if is_keyed:
+        yield from _items(field, value, path)
+    if not is_keyed or field.list_type == "set":
+        yield from _value(field.schema, value, path)
+    elif field.schema.items is not None:
+        for item in value:
+            if isinstance(item, dict):
+                yield from _value(field.schema.items, item, f"{path}[{_keys(field, item)}]")
 
 
 def _value(schema: Schema, value: Any, path: str) -> Iterator[str]:
@@ -60,26 +68,54 @@ def _value(schema: Schema, value: Any, path: str) -> Iterator[str]:
         elif schema.items is not None:
             for index, item in enumerate(value):
                 yield from _value(schema.items, item, f"{path}[{index}]")
+    elif schema.kind in UNTYPED:
+        if isinstance(value, dict | list):
+            yield f"{path}: expected any scalar, got {_shown(value)}"
     elif schema.kind in EXPECTED:
         name, types = EXPECTED[schema.kind]
         if not isinstance(value, types) or (isinstance(value, bool) and schema.kind != "bool"):
-            shown = f"&value.valueUnstructured{{Value:{go_syntax(value)}}}" if name == "string" else _shown(value)
-            yield f"{path}: expected {name}, got {shown}"
+            yield f"{path}: expected {name}, got {_found(name, value)}"
 
 
-def _duplicates(field: Field, items: list[Any], path: str) -> Iterator[str]:
+def _items(field: Field, items: list[Any], path: str) -> Iterator[str]:
+    """Items that cannot be told apart: without keys, or with keys that another has."""
+    is_set = field.list_type == "set"
     seen: list[Any] = []
-    for item in items:
-        if field.list_type == "set":
-            keys, shown = item, f"={go_syntax(item)}"
-        elif isinstance(item, dict):
-            keys = item_keys(field, item)
-            shown = ",".join(f"{key}={go_syntax(value)}" for key, value in keys.items())
-        else:
+    for index, item in enumerate(items):
+        problem = _key_problem(field, item)
+        if problem:
+            yield f"{path}: element {index}: associative list {'without' if is_set else 'with'} keys {problem}"
             continue
+        keys = item if is_set else item_keys(field, item)
         if keys in seen:
-            yield f"{path}: duplicate entries for key [{shown}]"
+            yield f"{path}: duplicate entries for key [{f'={go_syntax(item)}' if is_set else _keys(field, item)}]"
         seen.append(keys)
+
+
+def _key_problem(field: Field, item: Any) -> str:
+    if field.list_type == "set":
+        return "has an element that's an explicit null" if item is None else ""
+    if not isinstance(item, dict):
+        return f"may not have {'a null element' if item is None else 'non-map elements'}"
+    known = item_keys(field, item)
+    missing = next((key for key in field.map_keys if key not in known), "")
+    if not missing:
+        return ""
+    if known:
+        return f'has an element that omits key field "{missing}" (and doesn\'t have default value)'
+    listed = " ".join(map(go_syntax, field.map_keys))
+    return f"has an element that omits all key fields [{listed}] (and doesn't have default values for any key fields)"
+
+
+def _keys(field: Field, item: dict[str, Any]) -> str:
+    return ",".join(f"{key}={go_syntax(value)}" for key, value in item_keys(field, item).items())
+
+
+def _found(expected: str, value: Any) -> str:
+    """Go shows each in another way: the value's struct, its type, or the value."""
+    if expected == "string":
+        return f"&value.valueUnstructured{{Value:{go_syntax(value)}}}"
+    return _shown(value) if expected == "boolean" else go_type(value)
 
 
 def _shown(value: Any) -> str:

@@ -15,7 +15,7 @@ from pocket_cluster.apiserver.schema.field_errors import go_string
 from pocket_cluster.apiserver.schema.validation import formats
 
 CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
-NAMES_PODS = ("Deployment", "ReplicaSet")
+NAMES_PODS = ("Deployment", "ReplicaSet", "Job")
 SURPRISING = "can result in surprising behavior; a DNS label is recommended: "
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -25,6 +25,8 @@ def warnings_for(resource: Resource, obj: Object, old: Object | None = None) -> 
     """The sentences for the Warning headers of a create request, or with ``old`` of an update. Validate first."""
     if resource.kind == "Service":
         return list(_service(obj.get("spec") or {}))
+    if resource.kind == "EndpointSlice":
+        return list(_endpoint_slice(obj))
     if resource.kind == "Pod":
         # Pods are seldom changed by people.
         return [] if old else [*_name(obj, "the Pod's hostname"), *_pod_spec(obj.get("spec") or {}, "spec")]
@@ -146,6 +148,11 @@ def _affinity(affinity: Object, path: str) -> Iterator[str]:
     for index, weighted in enumerate(affinity.get(PREFERRED) or []):
         if (weighted.get("podAffinityTerm") or {}).get("labelSelector") is None:
             yield _matches_nothing(f"{path}.{PREFERRED}[{index}].podAffinityTerm")
+
+
+def _endpoint_slice(endpoint_slice: Object) -> Iterator[str]:
+    if endpoint_slice.get("addressType") == "FQDN":
+        yield "spec.addressType: FQDN endpoints are deprecated"
 
 
 def _service(spec: Object) -> Iterator[str]:

@@ -120,6 +120,9 @@ class Maker:
         steps = [Step("POST", self.collection(obj), body=obj)]
         if obj["kind"] in SCALABLE:
             steps.append(Step("GET", self.path(obj), until=("status", "observedGeneration")))
+        if obj["kind"] == "Job":
+            field = "conditions" if obj["spec"].get("suspend") else "startTime"
+            steps.append(Step("GET", self.path(obj), until=("status", field)))
         return steps
 
     def left(self, obj: Object, step: Step) -> list[Step]:

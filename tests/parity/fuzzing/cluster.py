@@ -14,6 +14,8 @@ from urllib.parse import urlencode, urlsplit
 
 import yaml
 
+from pocket_cluster.apiserver.schema import parse_body
+
 from .cases import Case, Step
 
 Object = dict[str, Any]
@@ -52,9 +54,7 @@ class Cluster:
             return {"code": 0, "body": type(error).__name__}
         media_type = answer.getheader("Content-Type", "").partition(";")[0]
         found: Object = {"code": answer.status, "type": media_type}
-        found["body"] = (
-            json.loads(content) if media_type == "application/json" and content else content.decode(errors="replace")
-        )
+        found["body"] = _decoded(content, media_type)
         warnings = [value for name, value in answer.getheaders() if name.lower() == "warning"]
         return found | ({"warnings": ", ".join(warnings)} if warnings else {})
 
@@ -73,6 +73,14 @@ class Cluster:
                 raise TimeoutError(f"{why}: {step.method} {step.path} still answers {answer}")
             time.sleep(0.01)
         return answer
+
+
+def _decoded(content: bytes, media_type: str) -> Any:
+    if media_type == "application/json" and content:
+        return json.loads(content)
+    if media_type == "application/yaml":
+        return parse_body(content, media_type)
+    return content.decode(errors="replace")
 
 
 def _load_certificate(context: ssl.SSLContext, user: Object) -> None:

@@ -19,6 +19,9 @@ MASKS = (
     (re.compile(r"(resourceVersion\W+|object meta: |in precondition: |resource version: |current: )\d+"), r"\1RV"),
     (re.compile(r"\b10\.(96|97|98|99|1[01]\d)\.\d+\.\d+\b"), "CLUSTER-IP"),
     (re.compile(r"\bkube-api-access-\w{5}\b"), "TOKEN"),
+    (re.compile(r"(in record \()\d+"), r"\1RV"),
+    # What would change in a pod: a real one has a token's volume, which moves every line.
+    (re.compile(r"\n@@ -.*", re.DOTALL), " DIFF"),
 )
 # The server's own, different in each run.
 RUNNING = (
@@ -31,12 +34,14 @@ RUNNING = (
     "lastTransitionTime",
     "lastUpdateTime",
 )
-NODE_PORTS = range(30000, 32768)
+NODE_PORTS = range(30000, 32868)  # a dry run of a real cluster gives out those above its range
 AGE = re.compile(r"\d+s|<invalid>")
 # What only a real cluster adds: its controllers' shares of managedFields, and the tokens of pods.
 CONTROLLERS = ("kube-controller-manager", "kubelet", "kube-scheduler")
-TOKENS = ("volumes", "volumeMounts")
-SHOWN_OBJECT = re.compile(r'Invalid value: (".*"|\{.*\})(?=: )', re.DOTALL)
+# A controller's taints, which come and go when they do.
+CONTROLLED_TAINTS = ("node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready")
+LISTS = ("volumes", "volumeMounts", "ownerReferences", "taints")
+SHOWN_OBJECT = re.compile(r'Invalid value: (?=["{])')
 
 
 class Difference(NamedTuple):
@@ -99,7 +104,7 @@ def masked(value: Any) -> Any:
     """The value without what no two runs have in common."""
     if isinstance(value, dict):
         found = {key: _masked_field(key, item) for key, item in value.items()}
-        return {key: item for key, item in found.items() if key not in TOKENS or item}
+        return {key: item for key, item in found.items() if key not in LISTS or item}
     if isinstance(value, list):
         return [masked(item) for item in value if not (isinstance(item, dict) and _is_foreign(item))]
     return _masked_text(value) if isinstance(value, str) else value
@@ -117,22 +122,24 @@ def _masked_field(key: str, value: Any) -> Any:
 
 def _is_foreign(item: Object) -> bool:
     name = item.get("name", "")
-    return item.get("manager") in CONTROLLERS or (isinstance(name, str) and name.startswith("kube-api-access-"))
+    is_token = isinstance(name, str) and name.startswith(("kube-api-access-", "TOKEN"))
+    is_adopted = item.get("kind") == "Deployment" and item.get("controller") is True
+    return is_token or is_adopted or item.get("manager") in CONTROLLERS or item.get("key") in CONTROLLED_TAINTS
 
 
 def _masked_text(text: str) -> str:
     for pattern, replacement in MASKS:
         text = pattern.sub(replacement, text)
-    return SHOWN_OBJECT.sub(_in_one_order, text)
+    first, *rest = SHOWN_OBJECT.split(text)
+    return "Invalid value: ".join([first, *map(_in_one_order, rest)])
 
 
-def _in_one_order(found: re.Match[str]) -> str:
-    """An object that a message shows, with its keys in alphabetical order: Go has them in the order of its structs."""
-    shown = found[1]
+def _in_one_order(text: str) -> str:
+    """The object that a text begins with, its keys in alphabetical order: Go has them in the order of its structs."""
     try:
-        value = json.loads(shown)
+        value, end = json.JSONDecoder().raw_decode(text)
         if isinstance(value, str):
             value = json.loads(value)
     except ValueError:
-        return found[0]
-    return f"Invalid value: {json.dumps(masked(value), sort_keys=True)}"
+        return text
+    return json.dumps(masked(value), sort_keys=True) + text[end:] if isinstance(value, dict) else text

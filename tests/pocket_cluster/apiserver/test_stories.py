@@ -36,13 +36,15 @@ MASKS = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"(resourceVersion\W+|object meta: |in precondition: |resource version: |current: )\d+"), r"\1RV"),
+    (re.compile(r"(in record \()\d+"), r"\1RV"),
     # A refused patch is told with the whole object, in the order of Go's fields.
     (re.compile(r'Invalid value: "\{"\w+".*\}"'), 'Invalid value: "OBJECT"'),
     (re.compile(r'Invalid value: "\{\\"\w+\\":.*\}"'), 'Invalid value: "OBJECT"'),
     (re.compile(r"\b10\.(96|97|98|99|1[01]\d)\.\d+\.\d+\b"), "CLUSTER-IP"),
 )
 # The server's own, different in each run. A status is what a controller wrote, whom only the real cluster has.
-RUNNING = ("uid", "creationTimestamp", "resourceVersion", "time", "deletionTimestamp", "remainingItemCount", "continue")
+RUNNING = ("uid", "creationTimestamp", "resourceVersion", "time", "deletionTimestamp", "remainingItemCount", "continue",
+           "healthCheckNodePort")  # fmt: skip
 TOKENS = ("volumes", "volumeMounts")
 CONTROLLERS = ("kube-controller-manager", "kubelet", "kube-scheduler")
 

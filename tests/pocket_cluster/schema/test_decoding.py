@@ -3,7 +3,7 @@
 import pytest
 
 from pocket_cluster.api.resources import CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, SECRETS, Resource
-from pocket_cluster.apiserver.schema import DecodeError, decode, parse_body
+from pocket_cluster.apiserver.schema import DecodeError, decode, duplicates_in, parse_body
 
 HEAD = 'Deployment in version "v1" cannot be handled as a Deployment: '
 UNMARSHAL = HEAD + "json: cannot unmarshal "
@@ -59,8 +59,7 @@ REFUSED = {
 
 
 def read(resource: Resource, body: str, strictness: str = "Strict") -> tuple[dict[str, object], list[str]]:
-    data, duplicates = parse_body(body.encode(), "application/json", resource.kind)
-    return decode(resource, data, strictness, duplicates)
+    return decode(resource, parse_body(body.encode(), "application/json", resource.kind), strictness)
 
 
 @pytest.mark.parametrize("body", REFUSED)
@@ -131,9 +130,13 @@ def test_data_that_is_not_base64_is_refused(text: str, index: int) -> None:
 
 
 def test_times_are_written_in_utc_and_micro_times_with_their_fraction() -> None:
-    body = '{"firstTimestamp":"2026-01-02T05:04:05.5+02:00","eventTime":"2026-01-02T03:04:05Z","involvedObject":{}}'
-    obj, _ = read(EVENTS, body)
-    assert (obj["firstTimestamp"], obj["eventTime"]) == ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z")
+    times = '"firstTimestamp":"2026-01-02T05:04:05.5+02:00","eventTime":"2026-01-02T05:04:05.250000+02:00"'
+    obj, _ = read(EVENTS, f'{{{times},"involvedObject":{{}}}}')
+    assert (obj["firstTimestamp"], obj["eventTime"]) == ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.250000Z")
+    with pytest.raises(
+        DecodeError, match=r'parsing time ".*Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as'
+    ):
+        read(EVENTS, '{"eventTime":"2026-01-02T03:04:05Z","involvedObject":{}}')
 
 
 def test_one_address_of_a_pod_is_a_list_of_one() -> None:
@@ -143,11 +146,13 @@ def test_one_address_of_a_pod_is_a_list_of_one() -> None:
 
 def test_yaml_is_read_as_json_with_dates_as_text() -> None:
     body = b"metadata: {name: a, annotations: {when: 2026-01-02}}\ndata: {yes: 'no'}\n"
-    data, duplicates = parse_body(body, "application/apply-patch+yaml")
+    data = parse_body(body, "application/apply-patch+yaml")
     assert data == {"metadata": {"name": "a", "annotations": {"when": "2026-01-02"}}, "data": {"true": "no"}}
-    assert duplicates == []
+    assert duplicates_in(data) == []
 
 
 def test_yaml_that_cannot_be_read_says_where() -> None:
-    with pytest.raises(DecodeError, match="line 2"):
-        parse_body(b"a: [\n", "application/yaml", "Pod")
+    with pytest.raises(
+        DecodeError, match=r"\(must be of type Pod\): yaml: line 2: mapping values are not allowed in this context \("
+    ):
+        parse_body(b"- x\n y: z", "application/yaml", "Pod")

@@ -37,7 +37,7 @@ def test_a_status_request_changes_the_status_alone() -> None:
 
 
 def test_a_new_pod_is_pending_whatever_it_says() -> None:
-    pod: Object = {"metadata": {"deletionTimestamp": "2026-01-02T03:04:05Z"}, "spec": {}, "status": {"phase": "Failed"}}
+    pod: Object = {"metadata": {}, "spec": {}, "status": {"phase": "Failed"}}
     prepare_for_create(PODS, pod)
     assert pod == {"metadata": {"generation": 1}, "spec": {}, "status": {"phase": "Pending", "qosClass": "BestEffort"}}
 

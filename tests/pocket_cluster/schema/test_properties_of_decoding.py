@@ -17,9 +17,10 @@ TEXTS = st.sampled_from(["", "a", "A b", "1", "-x", "None", "ClientIP", "web.exa
 NUMBERS = st.integers(-5, 5) | st.sampled_from([80, 70000, 2**31 - 1])
 QUANTITIES = st.sampled_from(["1", "250m", "64Mi", "-1", "1.5"])
 TIMES = st.sampled_from(["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456+01:00"])
+MICRO_TIMES = st.sampled_from(["2026-01-02T03:04:05.000000Z", "2026-01-02T03:04:05.123456+01:00"])
 OTHERS: dict[str, st.SearchStrategy[Any]] = {
     "string": TEXTS, "int32": NUMBERS, "int64": NUMBERS, "bool": st.booleans(), "bytes": st.just("YQ=="),
-    "time": TIMES, "micro-time": TIMES, "quantity": QUANTITIES, "int-or-string": TEXTS | NUMBERS,
+    "time": TIMES, "micro-time": MICRO_TIMES, "quantity": QUANTITIES, "int-or-string": TEXTS | NUMBERS,
     "any": st.dictionaries(TEXTS, NUMBERS, max_size=1),
 }  # fmt: skip
 KINDS = pytest.mark.parametrize("resource", resources.ALL, ids=lambda resource: resource.kind)

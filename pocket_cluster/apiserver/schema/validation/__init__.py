@@ -17,6 +17,7 @@ from pocket_cluster.apiserver.schema.validation import (
     configuration,
     endpoints,
     formats,
+    jobs,
     pods,
     services,
     workloads,
@@ -70,6 +71,7 @@ RULES: dict[tuple[str, str], Rules] = {
         workloads.validate_replica_set_update,
         workloads.validate_replica_set_status_update,
     ),
+    ("batch", "Job"): Rules(jobs.validate_job, jobs.validate_job_update, jobs.validate_job_status_update),
 }
 
 

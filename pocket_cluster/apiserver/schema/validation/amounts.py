@@ -40,9 +40,14 @@ def _amount(name: str, amount: str, path: str) -> Errors:
 
 def _name(name: str, path: str) -> Errors:
     errors = invalid_all(path, name, formats.label_key(name))
-    if errors or "/" in name or name.startswith(HUGE_PAGES):
+    if "/" in name:
+        is_extended = "kubernetes.io/" in name or not formats.label_key(f"requests.{name}")
+        if not is_extended:
+            errors.append(invalid(path, name, "doesn't follow extended resource name standard"))
         return errors
-    if name not in STANDARD:
+    if name.startswith(HUGE_PAGES):
+        return errors
+    if not errors and name not in STANDARD:
         errors.append(invalid(path, name, "must be a standard resource type or fully qualified"))
     if name not in FOR_CONTAINERS:
         errors.append(invalid(path, name, "must be a standard resource for containers"))

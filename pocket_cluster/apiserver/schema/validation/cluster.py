@@ -37,7 +37,7 @@ def validate_namespace(namespace: Object) -> Errors:
 
 
 def validate_namespace_update(new: Object, old: Object) -> Errors:
-    return validate_metadata_update(new["metadata"], old["metadata"])
+    return validate_namespace(new) + validate_metadata_update(new["metadata"], old["metadata"])
 
 
 def validate_namespace_status_update(new: Object, old: Object) -> Errors:
@@ -53,13 +53,17 @@ def validate_namespace_status_update(new: Object, old: Object) -> Errors:
 
 
 def validate_node(node: Object) -> Errors:
+    spec = node.get("spec") or {}
     errors = validate_metadata(node.get("metadata") or {}, False, formats.dns_subdomain)
-    return errors + validate_taints((node.get("spec") or {}).get("taints") or [], "metadata.taints") + _amounts(node)
+    errors += validate_taints(spec.get("taints") or [], "metadata.taints") + _amounts(node)
+    for index, block in enumerate(spec.get("podCIDRs") or []):
+        errors += invalid_all(f"spec.podCIDRs[{index}]", block, formats.cidr(block))
+    return errors
 
 
 def validate_node_update(new: Object, old: Object) -> Errors:
     spec, before, status = new.get("spec") or {}, old.get("spec") or {}, new.get("status") or {}
-    errors = validate_metadata_update(new["metadata"], old["metadata"]) + _amounts(new)
+    errors = validate_node(new) + validate_metadata_update(new["metadata"], old["metadata"]) + _amounts(new)
     seen: list[Any] = []
     for index, address in enumerate(status.get("addresses") or []):
         if address in seen:
@@ -119,7 +123,8 @@ def validate_event(event: Object) -> Errors:
         is_fine = bool(involved) or namespace in ("default", "kube-system")
         errors += [] if is_fine else mismatch
         errors += _new_event(event)
-    return errors + invalid_all("namespace", namespace, formats.dns_subdomain(namespace))
+    errors += invalid_all("namespace", namespace, formats.dns_subdomain(namespace))
+    return errors or validate_metadata(event.get("metadata") or {}, True, formats.path_segment)
 
 
 def _new_event(event: Object) -> Errors:

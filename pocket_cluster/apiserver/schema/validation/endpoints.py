@@ -84,7 +84,8 @@ def _endpoints_port(port: Object, name_is_required: bool, path: str) -> Errors:
 
 
 def validate_endpoint_slice(endpoint_slice: Object) -> Errors:
-    return _slice(endpoint_slice, endpoint_slice.get("endpoints") or [])
+    errors = validate_metadata(endpoint_slice.get("metadata") or {}, True, formats.dns_subdomain)
+    return errors + _slice(endpoint_slice, endpoint_slice.get("endpoints") or [])
 
 
 def validate_endpoint_slice_update(new: Object, old: Object) -> Errors:
@@ -94,7 +95,7 @@ def validate_endpoint_slice_update(new: Object, old: Object) -> Errors:
 
 
 def _slice(endpoint_slice: Object, endpoints: list[Object]) -> Errors:
-    errors = validate_metadata(endpoint_slice.get("metadata") or {}, True, formats.dns_subdomain)
+    errors: Errors = []
     kind = endpoint_slice.get("addressType", "")
     if not kind:
         errors.append(required("addressType"))

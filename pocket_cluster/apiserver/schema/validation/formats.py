@@ -34,6 +34,7 @@ LABEL_VALUE_TEXT = "a valid label must be an empty string or consist of alphanum
 LABEL_VALUE_TEXT += "must start and end with an alphanumeric character"
 CONFIG_KEY_TEXT = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
 ENV_NAME_TEXT = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+CIDR_TEXT = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 EMPTY = "must be non-empty"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 
@@ -71,6 +72,18 @@ def dns_subdomain(value: str, unit: str = "characters") -> list[str]:
     if not _fits(SUBDOMAIN, value):
         errors.append(regex_error(SUBDOMAIN_TEXT, SUBDOMAIN, "example.com"))
     return errors
+
+
+def cidr(value: str) -> list[str]:
+    """A block of addresses."""
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return [CIDR_TEXT]
+    if "/" not in value:
+        return [CIDR_TEXT]
+    is_exact = ipaddress.ip_address(value.partition("/")[0]) == network.network_address
+    return [] if is_exact else ["must not have bits set beyond the prefix length"]
 
 
 def path_segment(value: str) -> list[str]:

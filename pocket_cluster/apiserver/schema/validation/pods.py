@@ -274,7 +274,7 @@ def validate_pod_status_update(new: Object, old: Object) -> Errors:
     status, before = new.get("status") or {}, old.get("status") or {}
     for index, condition in enumerate(status.get("conditions") or []):
         kind = condition.get("type", "")
-        errors += invalid_all(f"status.conditions[{index}].type", kind, formats.label_key(kind))
+        errors += invalid_all(f"status.conditions[{index}].Type", kind, formats.label_key(kind))
     if (status.get("observedGeneration") or 0) < 0:
         text = "must be a non-negative integer"
         errors.append(invalid("status.observedGeneration", status["observedGeneration"], text))

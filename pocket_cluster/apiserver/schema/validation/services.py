@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from pocket_cluster.api.objects import Object
@@ -32,7 +31,6 @@ MAXIMUM_AFFINITY_SECONDS = 86400
 ONLY_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 NOT_EXTERNAL_NAME = "may not be set for ExternalName services"
 FIXED = "may not change once set"
-NETWORK = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def validate_service(service: Object) -> Errors:
@@ -287,23 +285,12 @@ def _load_balancer(spec: Object, before: Object) -> Errors:
         known = [each.strip() for each in before.get("loadBalancerSourceRanges") or []]
         for index, value in enumerate(spec["loadBalancerSourceRanges"]):
             if value.strip() not in known:
-                errors += invalid_all(f"{path}[{index}]", value.strip(), _network(value.strip()))
+                errors += invalid_all(f"{path}[{index}]", value.strip(), formats.cidr(value.strip()))
     if spec.get("allocateLoadBalancerNodePorts") is not None and not is_balanced:
         errors.append(forbidden("spec.allocateLoadBalancerNodePorts", ONLY_BALANCERS))
     if spec.get("allocateLoadBalancerNodePorts") is None and is_balanced:
         errors.append(required("allocateLoadBalancerNodePorts"))
     return errors
-
-
-def _network(value: str) -> list[str]:
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return [NETWORK]
-    if "/" not in value:
-        return [NETWORK]
-    is_exact = ipaddress.ip_address(value.partition("/")[0]) == network.network_address
-    return [] if is_exact else ["must not have bits set beyond the prefix length"]
 
 
 def _load_balancer_class(spec: Object) -> Errors:
@@ -341,7 +328,7 @@ def _traffic_policies(spec: Object) -> Errors:
 def _health_check(spec: Object, is_needed: bool) -> Errors:
     number, path = spec.get("healthCheckNodePort") or 0, "spec.healthCheckNodePort"
     if is_needed:
-        return invalid_all(path, number, formats.port_number(number)) if number else [required(path)]
+        return invalid_all(path, number, formats.port_number(number)) if number else []  # it is allocated
     text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
     return [invalid(path, number, text)] if number else []
 

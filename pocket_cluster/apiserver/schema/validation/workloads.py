@@ -124,7 +124,7 @@ def _selector_and_template(spec: Object) -> Errors:
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             errors.append(invalid("spec.selector", selector, "empty selector is invalid for deployment"))
     try:
-        _must_be_usable(selector)
+        must_be_usable(selector)
         compiled = from_label_selector_object(selector)
     except SelectorError:
         return [*errors, invalid("spec.selector", selector, "invalid label selector")]
@@ -136,7 +136,7 @@ def _selector_and_template(spec: Object) -> Errors:
     return errors + _replica_template(template)
 
 
-def _must_be_usable(selector: Object | None) -> None:
+def must_be_usable(selector: Object | None) -> None:
     """LabelSelectorAsSelector refuses what the validation above has named already."""
     if any(error.type != "FieldValueRequired" for error in validate_label_selector(selector, "")):
         raise SelectorError
