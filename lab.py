@@ -81,7 +81,7 @@ def start(options: list[str]) -> int:
 
 def test(options: list[str]) -> int:
     install("test")
-    return run("-m", "pytest", *(options or ["-n", "4", "--dist", "loadfile"]))
+    return run("-m", "pytest", *(options or ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]))
 
 
 def lint(_: list[str]) -> int:

@@ -42,7 +42,7 @@ for version in ("original", "custom"):
     cluster.scale(f"kubechaos-{version}", 5)
 cluster.wait_until_served_by("kubechaos-svc", 10)
 visits = cluster.probe("kubechaos-svc", visitors=40, requests=25, keep_alive=False)
-visits.by("version").show(prediction=0.5, name="custom")
+visits.by("version").show(expected=0.5, name="custom")
 print(f"node port {cluster.node_port('kubechaos-svc')}")
 """
 

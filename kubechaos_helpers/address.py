@@ -1,4 +1,4 @@
-"""Where a Service can be visited: found through the API alone, and said as it is."""
+"""Addresses: of a Service on every node, of this notebook in the learner's browser, of this machine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,6 @@ def node_port(service: Object) -> int:
         f"Service {name} is of type {kind} and has no node port, so it has no address outside the cluster."
         " Set `type: NodePort` in its manifest and apply it."
     )
-
-
-def service_url(service: Object, nodes: list[Object]) -> str:
-    """``http://NODE:NODEPORT`` with the first node's address."""
-    port = node_port(service)
-    for node in nodes:
-        for address in (node.get("status") or {}).get("addresses") or []:
-            if address["type"] == "InternalIP":
-                return f"http://{address['address']}:{port}"
-    raise CourseError("The cluster has no node with an address. Look at: kubectl get nodes -o wide")
 
 
 def notebook_proxy() -> str:

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.probe_job import Credentials
 from kubechaos_helpers.strategic_patch import Schema, schema_of
 
 Object = dict[str, Any]
@@ -17,6 +18,7 @@ ANYTHING = "*/*"  # what kubectl asks for logs with; they come as text
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 TIMEOUT = 30.0
+STARTS_AGAIN = "Run connect() again: it starts the pocket cluster if that is down."
 # How many seconds a server that ends a watch may be late before the connection counts as broken.
 PATIENCE = 5.0
 
@@ -61,10 +63,10 @@ class Kind:
 
 
 class Api:
-    """One cluster. ``client`` is an ApiClient of the official package."""
+    """One cluster. ``client`` is an ApiClient of the official package; ``advice`` is for when it does not answer."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, advice: str = STARTS_AGAIN) -> None:
+        self._client, self._advice = client, advice
 
     def request(
         self,
@@ -112,6 +114,28 @@ class Api:
         finally:
             response.close()
 
+    def nodes(self) -> list[Object] | None:
+        """The cluster's nodes; None where one may not look at them."""
+        try:
+            found: list[Object] = self.request("GET", "/api/v1/nodes")["items"]
+        except Refused as refusal:
+            if refusal.code != 403:
+                raise
+            return None
+        return found
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return str(self._client.configuration.host)
+
+    def credentials(self) -> Credentials:
+        """What this client shows the API server, for others who visit it."""
+        settings, headers = self._client.configuration, dict[str, str]()
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        files = (settings.ssl_ca_cert or "", settings.cert_file or "", settings.key_file or "")
+        return Credentials(*files, not settings.verify_ssl, headers)
+
     def core(self) -> Any:
         """The official client's CoreV1Api, for what goes over WebSockets."""
         import kubernetes.client
@@ -145,8 +169,7 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             raise CourseError(
-                f"The cluster at {configuration.host} does not answer ({type(error).__name__})."
-                " Run connect() again: it starts the embedded cluster if that is down."
+                f"The cluster at {configuration.host} does not answer ({type(error).__name__}). {self._advice}"
             ) from error
 
     @cached_property

@@ -49,7 +49,9 @@ def kind_of(api: Api, entry: Entry) -> Kind:
         return kind
     served = {each.kind: each for each in reversed(api.kinds)}
     close = difflib.get_close_matches(name, served, 1, 0.7)
-    hint = f" There is {close[0]} in {served[close[0]].group_version}." if close else " Check the spelling of both."
+    hint = " Check the spelling of both, and whether it is installed in this cluster."
+    if close:
+        hint = f" There is {close[0]} in {served[close[0]].group_version}."
     raise CourseError(f'The cluster knows no kind "{name}" in version "{version}", see {entry.place("kind")}.{hint}')
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Inches, and dots an inch: about as wide as a notebook's text, in letters of the page's size.
 WIDTH, ROW_HEIGHT, DPI = 7.5, 0.5, 110
 MOST_IN_STRIP = 100
+LINES = {"Predicted": "--", "Expected": ":"}
 
 
 class Chart:
@@ -60,20 +61,21 @@ class Chart:
         return {**view, "image/png": base64.b64encode(self.png).decode(), "text/plain": self.text}
 
 
-def show_split(split: Split, prediction: float | Prediction | None = None, name: str = "") -> Chart:
-    """The shares as bars with their intervals, and the predicted share of ``name`` as a line.
-
-    ``prediction`` is a share (0 to 1), or what the learner predicted in per cent.
-    """
-    said = "" if prediction is None or isinstance(prediction, float) else prediction.reading()
-    share = prediction if prediction is None or isinstance(prediction, float) else prediction.share
+def show_split(
+    split: Split, prediction: Prediction | None = None, name: str = "", expected: float | None = None
+) -> Chart:
+    """The shares as bars with their intervals; for ``name`` the predicted and the expected share (0 to 1) as lines."""
+    predicted = prediction.share if prediction else None
+    marks = {word: mark for word, mark in (("Predicted", predicted), ("Expected", expected)) if mark is not None}
+    said = f" {prediction.reading()}" if prediction and predicted is None else ""
     figure, axes = new_figure(max(1, len(split.shares)))
     draw_split(axes, split)
-    if share is not None:
-        axes.axvline(100 * share, color="black", linestyle="--", linewidth=1.5, label="predicted")
-        figure.legend(loc="outside lower right", frameon=False)
+    for word, mark in marks.items():
+        axes.axvline(100 * mark, color="black", linestyle=LINES[word], linewidth=1.5, label=word.lower())
+    if marks:
+        figure.legend(loc="outside lower right", ncols=2, frameon=False)
     axes.set_title(f"Share of {split.total} {split.of} by {split.what}", loc="left")
-    return Chart(figure, f"{split.reading(share, name)} {said if share is None else ''}".rstrip(), split.table())
+    return Chart(figure, split.reading(marks, name) + said, split.table())
 
 
 def draw_split(axes: Axes, split: Split) -> None:

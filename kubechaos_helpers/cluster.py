@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from kubechaos_helpers import address, applying, kube_proxy, printing, rollouts, waiting
+from kubechaos_helpers import address, applying, endpoints, kube_proxy, printing, probing, rollouts, waiting
 from kubechaos_helpers.api import ANYTHING, TABLE, Api, Kind, Refused
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import build_context
+from kubechaos_helpers.images import Images, NoWay, with_images
 from kubechaos_helpers.manifests import Entry, short
-from kubechaos_helpers.running_probe import RunningProbe, job_for
+from kubechaos_helpers.running_probe import RunningProbe
 from kubechaos_helpers.visits import Visits
+from kubechaos_helpers.ways import Way, find_way, way_here
 
 if TYPE_CHECKING:
     from kubechaos_helpers.doors import PortForward
@@ -29,21 +32,11 @@ POD_VERSION = "version"
 BACKGROUND = {"propagationPolicy": "Background"}
 
 
-class Images(Protocol):
-    """The images of a cluster that builds them where the notebook runs."""
-
-    def build(self, folder: Path, name: str) -> str:
-        """Build an image and return its digest; CourseError when that cannot be done."""
-
-    def digest(self, name: str) -> str:
-        """What is in the image that has this name now; ``""`` when there is none."""
-
-
 class Cluster:
     """One namespace of one cluster. ``connect()`` makes it.
 
-    ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster. ``images`` are None where
-    images are built in another way; only ``is_own`` clusters have their kube-proxy switched.
+    ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster. Only one that ``is_own`` has
+    its kube-proxy switched.
     """
 
     def __init__(
@@ -51,22 +44,27 @@ class Cluster:
         api: Api,
         namespace: str,
         name: str,
-        images: Images | None = None,
+        images: Images,
         options: Sequence[str] = (),
         is_own: bool = False,
     ) -> None:
         self.api, self.namespace, self.name, self.is_own = api, namespace, name, is_own
         self._images = images
+        self._ways: dict[tuple[str, ...], Way] = {}
         self._options = options
 
     def __repr__(self) -> str:
         return f"{self.name}, namespace {self.namespace}"
 
-    def show_command(self, *words: str) -> None:
-        """Print the kubectl command that does the same on this cluster."""
+    def kubectl(self, *words: str) -> list[str]:
+        """The kubectl command with these words that means this cluster and this namespace."""
         own = () if "-n" in words or self.namespace == "default" else ("-n", self.namespace)
         end = words.index("--") if "--" in words else len(words)  # behind that are a pod's words
-        printing.command("kubectl", *words[:end], *self._options, *own, *words[end:])
+        return ["kubectl", *words[:end], *self._options, *own, *words[end:]]
+
+    def show_command(self, *words: str) -> None:
+        """Print the kubectl command that does the same on this cluster."""
+        printing.command(*self.kubectl(*words))
 
     # --- looking
 
@@ -152,7 +150,7 @@ class Cluster:
 
     def _apply(self, entry: Entry) -> str:
         kind = applying.kind_of(self.api, entry)
-        return f"{kind.full_name}/{entry.name} {applying.apply(self.api, kind, self.namespace, entry.obj)}"
+        return f"{kind.full_name}/{entry.name} {applying.apply(self.api, kind, self.namespace, self.placed(entry.obj))}"
 
     def delete(self, what: str | Path, name: str = "") -> None:
         """Delete one object, or every object of a manifest, and wait until it is gone."""
@@ -228,29 +226,36 @@ class Cluster:
 
     def build_image(self, context: str | Path, name: str) -> None:
         """Build an image. ``original`` and ``custom`` are the course's own contexts, ``custom`` the learner's copy."""
-        if self._images is None:
-            raise CourseError(
-                f"{self.name} does not build images here. Build {name} where the cluster finds it, for instance with:"
-                f" minikube image build -t {name} -f Containerfile {context}"
-            )
         folder = build_context(context)
-        printing.command("pocket-cluster", "build", short(folder), name)
+        for command in self._images.commands(folder, name):
+            printing.command(*(short(folder) if word == str(folder) else word for word in command))
         self._images.build(folder, name)
         print(f"Built {name}.")
 
     def build_missing_images(self) -> None:
-        """Build those of the course's images that are missing. One that a learner built stays as it is."""
-        for name, context in COURSE_IMAGES.items():
-            if self._images is not None and not self._images.digest(name):
-                self._images.build(build_context(context), name)
+        """Build those of the course's images that are missing. One that a learner built stays as it is.
+
+        Where no way to build is known, the pods that lack an image will say so.
+        """
+        with contextlib.suppress(NoWay):
+            for name, context in COURSE_IMAGES.items():
+                if not self._images.has(name):
+                    self._images.build(build_context(context), name)
+
+    def placed(self, obj: Object) -> Object:
+        """The object as this cluster needs it: with the names under which its nodes find the images."""
+        found: Object = with_images(obj, self._images.placed)
+        return found
+
+    def image_of(self, container: Object) -> str:
+        """The name that a manifest writes for a container's image, also where a registry gave it another one."""
+        return self._images.named(str(container["image"]))
 
     def runs_older_build(self, pod: Object) -> bool:
         """Whether an image was built again under the same name after a container of this pod started from it."""
         statuses = (pod.get("status") or {}).get("containerStatuses") or []
         started = {each["image"]: each["imageID"] for each in statuses if each.get("imageID")}
-        return self._images is not None and any(
-            self._images.digest(name) not in ("", digest) for name, digest in started.items()
-        )
+        return any(self._images.digest(name) not in ("", digest) for name, digest in started.items())
 
     def balance(self, mode: str) -> None:
         """Have the embedded kube-proxy choose pods in another way, ``random`` or ``round-robin``, and wait for that."""
@@ -293,21 +298,22 @@ class Cluster:
             )
 
     def wait_until_served_by(self, service: str, number: int, timeout: float = 30.0) -> None:
-        """Wait until so many ready pods are behind a Service."""
-        kind, selector = self.api.kind("endpointslices"), f"kubernetes.io/service-name={service}"
-        if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: _ready(seen) == number, timeout):
-            there = sum(ready for *_, ready in self.endpoints(service))
-            raise CourseError(
-                f"After {timeout:.0f} s Service {service} has {there} ready pods behind it, not {number}."
-                " Look at what the pods do: kubectl get pods"
-            )
+        """Wait until so many ready pods are behind a Service, and kube-proxy knows them."""
+        endpoints.wait_until_served_by(self, service, number, timeout)
 
     # --- visiting
 
     def url(self, service: str) -> str:
-        """The Service's address for visitors, through its node port."""
-        nodes = self.api.request("GET", self.api.kind("nodes").path(""))["items"]
-        return address.service_url(self.read("service", service), nodes)
+        """The Service's address for visitors."""
+        return self.way(service).url
+
+    def way(self, service: str) -> Way:
+        """How visitors come to a Service from here; it is looked for again when the Service's ports have changed."""
+        found = self.read("service", service)
+        key = (found["metadata"]["uid"], str(found["spec"].get("ports")), str(found.get("status")))
+        if key not in self._ways:
+            self._ways[key] = way_here(self.api, found) if self.is_own else find_way(self.api, found)
+        return self._ways[key]
 
     def node_port(self, service: str) -> int:
         """The port under which a Service can be reached on every node."""
@@ -320,8 +326,7 @@ class Cluster:
 
     def start_probe(self, service: str, on_batch: Callable[[int], None] | None = None, **options: Any) -> RunningProbe:
         """A probe that goes on while the notebook does something else; ``.stop()`` ends it."""
-        url = service if "://" in service else self.url(service)
-        return RunningProbe(job_for(url, **options), self.versions(), on_batch, self.versions)
+        return RunningProbe(probing.job_of(self, service, **options), self.versions(), on_batch, self.versions)
 
     def probe(
         self,
@@ -330,29 +335,20 @@ class Cluster:
         requests: int = 20,
         keep_alive: bool = True,
         via: str = "",
+        workers: int = 0,
         **options: float,
     ) -> Visits:
         """Let visitors make requests of a Service (or a URL) and see who answers.
 
         ``via`` is another way than the node port: from ``inside`` a pod to the cluster IP, or through the
         ``api-server``; there one visitor opens a connection for each request.
+        ``workers`` divide the visitors among them: processes of this machine on the embedded cluster, pods elsewhere.
         ``requests`` is for each visitor. ``keep_alive`` keeps each visitor's connection, else every request opens one.
         Further options, in seconds: ``timeout``, ``pause`` between requests, ``duration`` instead of a number; and
         ``rate``, requests a second of each visitor. Interrupting the cell ends the probe and keeps what it saw.
         """
-        from kubechaos_helpers.doors import VIAS
-        from kubechaos_helpers.progress import Progress
-
-        if via:
-            if via not in VIAS:
-                raise CourseError(f"There is no way {via!r} to a Service. Choose one of: {', '.join(VIAS)}.")
-            return VIAS[via](self, service, requests)
         wanted = {"visitors": visitors, "requests": requests, "keep_alive": keep_alive, **options}
-        progress = Progress(visitors * requests)
-        running = self.start_probe(service, progress.update, **wanted)
-        visits = running.wait()
-        progress.finish(len(visits))
-        return visits
+        return probing.probe(self, service, via, workers, wanted)
 
     def port_forward(self, service: str) -> PortForward:
         """A forward to one of a Service's pods; ``.probe()`` visits through it."""
@@ -380,15 +376,4 @@ class Cluster:
 
     def endpoints(self, service: str) -> list[tuple[str, str, str, bool]]:
         """(address, pod, version, ready) of everything in a Service's EndpointSlices, by address."""
-        versions = self.versions()
-        found = [
-            (each["addresses"][0], (each.get("targetRef") or {}).get("name", ""), each["conditions"].get("ready", True))
-            for piece in self.objects("endpointslices", f"kubernetes.io/service-name={service}")
-            for each in piece.get("endpoints") or []
-        ]
-        return [(ip, pod, versions.get(pod, "<none>"), bool(ready)) for ip, pod, ready in sorted(found)]
-
-
-def _ready(slices: waiting.Objects) -> int:
-    endpoints = [each for piece in slices.values() for each in piece.get("endpoints") or []]
-    return sum(bool(each["conditions"].get("ready")) for each in endpoints)
+        return endpoints.of(self, service)

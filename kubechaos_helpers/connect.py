@@ -8,9 +8,11 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kubechaos_helpers.api import Api
+from kubechaos_helpers import access
+from kubechaos_helpers.api import Api, Refused
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.images import Command, OtherImages
 
 if TYPE_CHECKING:
     from pocket_cluster.home import Home
@@ -36,13 +38,15 @@ def connect(name: str = "", namespace: str = "") -> Cluster:
 
     ``context:minikube`` is that context of your kubeconfig, ``kubeconfig`` its current one, ``in-cluster`` the cluster
     that this notebook runs in. A cluster that was not named is never touched. On one that was, the course works in the
-    context's own namespace or in ``kubechaos``, which it makes.
+    context's own namespace, else in ``kubechaos``, or in ``namespace``; the latter two are made if they are missing.
+    It says there as whom it acts and what it may not do, and does not begin where it may not work, or another does.
     """
     wanted = name or os.environ.get("KUBECHAOS_CLUSTER") or POCKET
-    cluster = _embedded(namespace or "default") if wanted == POCKET else _named(wanted, namespace)
+    cluster, version, remarks = _embedded(namespace or "default") if wanted == POCKET else _named(wanted, namespace)
     _newest.append(cluster)
-    version = cluster.api.request("GET", "/version")["gitVersion"]
     print(f"Connected to {cluster.name} (Kubernetes {version}), namespace {cluster.namespace}.")
+    for remark in remarks:
+        print(remark)
     return cluster
 
 
@@ -51,19 +55,25 @@ def connected() -> Cluster:
     return _newest[-1] if _newest else connect()
 
 
-class _Images:
+class _PocketImages:
     """The embedded cluster's images."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def build(self, folder: Path, name: str) -> str:
+    def commands(self, folder: Path, name: str) -> list[Command]:
+        return [("pocket-cluster", "build", str(folder), name)]
+
+    def build(self, folder: Path, name: str) -> None:
         from pocket_cluster.kubelet.images import ImageError, build_image
 
         try:
-            return build_image(self._home, folder, name)
+            build_image(self._home, folder, name)
         except ImageError as error:
             raise CourseError(str(error)) from None
+
+    def has(self, name: str) -> bool:
+        return bool(self.digest(name))
 
     def digest(self, name: str) -> str:
         from pocket_cluster.kubelet.images import find_image
@@ -71,8 +81,14 @@ class _Images:
         image = find_image(self._home.images_dir, name)
         return image.digest if image else ""
 
+    def placed(self, name: str) -> str:
+        return name
 
-def _embedded(namespace: str) -> Cluster:
+    def named(self, placed: str) -> str:
+        return placed
+
+
+def _embedded(namespace: str) -> tuple[Cluster, str, list[str]]:
     from pocket_cluster import lifecycle
     from pocket_cluster.home import Home
 
@@ -84,17 +100,31 @@ def _embedded(namespace: str) -> Cluster:
 
     config: Any = importlib.import_module("kubernetes.config")
     client = config.new_client_from_config(str(home.kubeconfig))
-    return Cluster(Api(client), namespace, "the pocket cluster", _Images(home), is_own=True)
+    cluster = Cluster(Api(client), namespace, "the pocket cluster", _PocketImages(home), is_own=True)
+    return cluster, access.version_of(cluster.api), []
 
 
-def _named(wanted: str, namespace: str) -> Cluster:
+def _named(wanted: str, namespace: str) -> tuple[Cluster, str, list[str]]:
     target = _target(wanted)
-    place = namespace or target.namespace
-    api = Api(target.client)
-    path = "/api/v1/namespaces"
-    if place == OWN_NAMESPACE and api.find(f"{path}/{place}") is None:
-        api.request("POST", path, body={"metadata": {"name": place}})
-    return Cluster(api, place, f"{target.title} at {target.client.configuration.host}", None, target.options)
+    place, title = namespace or target.namespace, target.title
+    kubectl = " ".join(("kubectl", *target.options))
+    api = Api(target.client, f"Is it running, and does your network reach it? See: {kubectl} cluster-info")
+    try:
+        version, user = access.check_version(api, title), access.user_name(api)
+        missing = access.check_rights(api, place, title, user)
+        access.enter_namespace(api, place, title, may_make=bool(namespace) or place == OWN_NAMESPACE)
+        access.take_place(api, place, title)
+    except Refused as refusal:
+        if refusal.code != 401:
+            raise
+        raise CourseError(
+            f"{title} does not take your credentials: they are wrong, or have expired. Log in there again, as its"
+            f" administrator told you, until this works: {kubectl} auth whoami. Then run this cell again."
+        ) from None
+    may = f"may not {'; '.join(missing)}: the cells that need it say so" if missing else "may do all the course needs"
+    name = f"{title} at {target.client.configuration.host}"
+    cluster = Cluster(api, place, name, OtherImages(api, title), target.options)
+    return cluster, version, [f"You are {user} there, and {may}.", *access.nodes_not_ready(api)]
 
 
 def _target(wanted: str) -> _Target:
@@ -108,7 +138,7 @@ def _target(wanted: str) -> _Target:
         raise CourseError(f"The cluster {wanted!r} cannot be reached: {error}. See: kubectl config view") from None
     raise CourseError(
         f"There is no cluster {wanted!r}. Name one as context:NAME, kubeconfig or in-cluster, or leave the name out"
-        " for the embedded one."
+        " for the pocket cluster."
     )
 
 

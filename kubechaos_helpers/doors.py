@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from kubechaos_helpers.api import ANYTHING, Refused
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.http_answer import AnswerReader, NotHTTP, recognise_pod
+from kubechaos_helpers.probe_job import NO_ANSWER
 from kubechaos_helpers.visits import Visit, Visits
+from kubechaos_helpers.ways import proxy_path
 
 if TYPE_CHECKING:
     from kubechaos_helpers.cluster import Cluster
 
-NO_ANSWER = "no answer"
 SECONDS = 5.0
 # What was asked for; a page that does not know JSON is read for its words.
 AS_JSON = {"content-type": "application/json"}
@@ -41,8 +42,9 @@ Row = tuple[float, float, int, str]
 
 def visit_from_inside(cluster: Cluster, service: str, requests: int) -> Visits:
     """Visit the cluster IP from inside a ready pod behind the Service, by ``kubectl exec``."""
-    pod, spec = _ready_pod(cluster, service), cluster.read("service", service)["spec"]
-    url = f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}/"
+    spec = with_port(cluster, service)["spec"]
+    pod = _ready_pod(cluster, service)
+    url = f"http://{spec.get('clusterIP')}:{spec['ports'][0]['port']}/"
     cluster.show_command("exec", pod, "--", "python3", "-c", "PROGRAM", url, str(requests))
     said = execute(cluster, pod, ["python3", "-c", INSIDE, url, str(requests)])
     return _visits(cluster, (json.loads(line) for line in said.splitlines()))
@@ -50,8 +52,7 @@ def visit_from_inside(cluster: Cluster, service: str, requests: int) -> Visits:
 
 def visit_through_api_server(cluster: Cluster, service: str, requests: int) -> Visits:
     """Visit the Service through the API server, which chooses a pod for each request."""
-    port = cluster.read("service", service)["spec"]["ports"][0]["port"]
-    path = f"{cluster.api.kind('services').path(cluster.namespace, f'{service}:{port}', 'proxy')}/"
+    path = proxy_path(with_port(cluster, service))
     cluster.show_command("get", "--raw", path)
 
     def visit() -> tuple[int, str]:
@@ -91,8 +92,9 @@ class PortForward:
     """A forward to a Service: to one of its pods, chosen when it begins, as ``kubectl port-forward service/…`` does."""
 
     def __init__(self, cluster: Cluster, service: str) -> None:
+        wanted = with_port(cluster, service)["spec"]["ports"][0]["targetPort"]
         self._cluster, self.pod = cluster, _ready_pod(cluster, service)
-        self._port = int(cluster.read("service", service)["spec"]["ports"][0]["targetPort"])
+        self._port = _port_number(cluster.read("pod", self.pod), wanted)
         cluster.show_command("port-forward", f"service/{service}", f"8080:{self._port}")
 
     def probe(self, requests: int = 20) -> Visits:
@@ -136,6 +138,28 @@ def _ready_pod(cluster: Cluster, service: str) -> str:
     if not found:
         raise CourseError(f"No ready pod is behind Service {service}. Look at them: kubectl get pods")
     return found[0]
+
+
+def with_port(cluster: Cluster, service: str) -> Any:
+    """A Service that has a port; CourseError when there is none of that name, or it has none."""
+    found = cluster.read("service", service)
+    if not found["spec"].get("ports"):
+        raise CourseError(f"Service {service} has no port to visit. Give it one in `spec.ports` and apply it again.")
+    return found
+
+
+def _port_number(pod: Any, wanted: int | str) -> int:
+    """A Service's targetPort, which may be the name of a container's port."""
+    ports = [port for container in pod["spec"]["containers"] for port in container.get("ports") or []]
+    named = {port["name"]: port["containerPort"] for port in ports if "name" in port}
+    number = named.get(str(wanted), wanted)
+    if not str(number).isdecimal():
+        known = ", ".join(named) or "none with a name"
+        raise CourseError(
+            f"Pod {pod['metadata']['name']} has no port named {wanted}; it has: {known}."
+            " Set the Service's targetPort to one of them, or to a number."
+        )
+    return int(number)
 
 
 def _timed(visit: Callable[[], tuple[int, str]], requests: int) -> Iterator[Row]:

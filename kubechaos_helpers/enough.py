@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.printing import fold
 from kubechaos_helpers.statistics import ERROR_RATE, MISS_RATE, requests_needed
 
 
@@ -15,7 +16,7 @@ class Enough(NamedTuple):
     sentence: str
 
     def __repr__(self) -> str:
-        return self.sentence
+        return fold(self.sentence)
 
 
 def requests_to_tell(one: float, other: float, false_alarm: float = ERROR_RATE, missed: float = MISS_RATE) -> Enough:
@@ -36,10 +37,15 @@ def requests_to_tell(one: float, other: float, false_alarm: float = ERROR_RATE, 
     number = requests_needed(one, other, false_alarm, missed)
     return Enough(
         number,
-        f"It takes about {number:,} requests, each on a connection of its own, to tell {_percent(one)} from"
+        f"It takes about {_about(number):,} requests, each on a connection of its own, to tell {_percent(one)} from"
         f" {_percent(other)}: then {_percent(one)} is taken for something else once in {1 / false_alarm:,.0f} times,"
         f" and {_percent(other)} goes unnoticed once in {1 / missed:,.0f}.",
     )
+
+
+def _about(number: int) -> int:
+    """With two digits that count."""
+    return round(number, 2 - len(str(number)))
 
 
 def _percent(share: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kubechaos_helpers import drawing, waiting
+from kubechaos_helpers import drawing, endpoints, waiting
 from kubechaos_helpers.live import LiveView
 from kubechaos_helpers.widgets import Background, mimebundle
 from kubechaos_helpers.wiring import Wiring, wire
@@ -42,7 +42,7 @@ class LiveDrawing(LiveView):
 
     def _look(self) -> Wiring:
         api, namespace = self._cluster.api, self._cluster.namespace
-        slices = self._cluster.objects("endpointslices", f"kubernetes.io/service-name={self._service}")
+        slices = self._cluster.objects("endpointslices", endpoints.selector_of_slices(self._service))
         service = api.find(api.kind("services").path(namespace, self._service))
         return wire(self._service, service, slices, self._cluster.objects("pods"))
 

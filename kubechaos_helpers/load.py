@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubechaos_helpers import waiting
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.probe_job import UNREACHABLE
 from kubechaos_helpers.visits import Visit, Visits
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ MOST_TRIES = 4
 START_SECONDS, END_SECONDS = 10.0, 60.0
 # A request that fails sooner was refused; one that fails later had been taken.
 REFUSED_SECONDS = 0.5
-REFUSED, CUT_OFF = "some were refused at once", "some were taken and then cut off"
+NOBODY_THERE, CUT_OFF = "some found nobody there", "some were taken and then cut off"
 
 
 class Load:
@@ -130,4 +131,4 @@ def verdict_of(visits: Visits) -> str:
 def _way(visit: Visit) -> str:
     if visit.status:
         return f"some were answered with {visit.error}"
-    return REFUSED if visit.seconds < REFUSED_SECONDS else CUT_OFF
+    return NOBODY_THERE if visit.error == UNREACHABLE or visit.seconds < REFUSED_SECONDS else CUT_OFF

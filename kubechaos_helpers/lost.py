@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kubechaos_helpers.phases import DOWN, LISTED_READY, NOT_SELECTED, READY, RUNNING, TERMINATING, Span
 from kubechaos_helpers.printing import align
-from kubechaos_helpers.prober import TIMEOUT
+from kubechaos_helpers.probe_job import TIMEOUT, UNREACHABLE
 from kubechaos_helpers.visits import Visit, Visits, plural
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # A pod whose state changed so many seconds before or after a failure is told of.
 NEAR_SECONDS = 1.0
 MOST_IN_TABLE = 20
+TAIL = 5
 JUST_GONE, UNTRIED = "just gone", "untried"
 NOBODY, UNFOLLOWED, UNCHANGED = "nobody", "unfollowed", "unchanged"
 # What is said of the pods in a state, and of no pod in particular.
@@ -74,7 +75,8 @@ class LostVisits:
         rows = [("SENT AT", "LASTED", "ERROR", "POD", "MEANWHILE")]
         for each in self.all[:MOST_IN_TABLE]:
             lasted = f"{each.seconds:.3f} s"
-            rows.append((f"{each.at:.2f} s", lasted, each.error, each.pod or "<none>", each.sentence))
+            meanwhile = _circumstance({state: list(map(short_name, pods)) for state, pods in each.doing.items()})
+            rows.append((f"{each.at:.2f} s", lasted, each.error, each.pod or "<none>", meanwhile))
         more = len(self.all) - MOST_IN_TABLE
         return align(rows) + (f"\nand {more:,} more" if more > 0 else "")
 
@@ -99,7 +101,9 @@ class LostVisits:
         always = [text for state, text in texts.items() if len(groups[state]) == len(self.all)]
         some = sorted((state for state in groups if texts[state] not in always), key=lambda state: -len(groups[state]))
         parts = [f", while {' and '.join(always)}"] if always else []
-        return "".join([*parts, *(f", {len(groups[state]):,} of them while {texts[state]}" for state in some)])
+        parts += [f", {len(groups[state]):,} of them while {texts[state]}" for state in some]
+        overlap = sum(len(groups[state]) for state in some) > len(self.all)
+        return "".join(parts) + (" (several can be true of one request)" if overlap else "")
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.reading()}".strip()
@@ -108,6 +112,11 @@ class LostVisits:
 def _pods_in(state: str, group: list[LostVisit]) -> Doing:
     """All pods that were in a state during one of these visits."""
     return {state: sorted({pod for each in group for pod in each.doing.get(state, [])})}
+
+
+def short_name(pod: str) -> str:
+    """The pod's own part of its name."""
+    return f"…{pod[-TAIL:]}"
 
 
 def _circumstance(doing: Doing) -> str:
@@ -138,7 +147,7 @@ def _around(told: Told, visit: Visit, started: float, first_answers: Mapping[str
     """The pods in each noteworthy state during a visit; times of first answers are since the probe began."""
     begin = started + visit.start
     # Who waited in vain was lost when they began to wait.
-    end = begin if visit.error == TIMEOUT else begin + visit.seconds
+    end = begin if visit.error in (TIMEOUT, UNREACHABLE) else begin + visit.seconds
     if begin > told.end or end < told.begin:
         return {UNFOLLOWED: []}
     doing: Doing = {}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 Object = dict[str, Any]
 # cli-runtime, pkg/printers/tabwriter.go: columns are at least 6 wide and 3 apart.
 NARROWEST, GAP = 6, 3
+# Letters in a line of text: JupyterLab breaks longer ones within words where its window ends.
+LINE = 110
 
 
 def command(*words: str) -> None:
@@ -41,4 +44,11 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     widths = [max(NARROWEST, *(len(row[column]) + GAP for row in lines)) for column in range(len(lines[0]))]
     return "\n".join(
         "".join(text.ljust(width) for text, width in zip(row[:-1], widths, strict=False)) + row[-1] for row in lines
+    )
+
+
+def fold(text: str) -> str:
+    """The text in lines that a notebook does not break; names and commands stay whole."""
+    return "\n".join(
+        textwrap.fill(line, LINE, break_long_words=False, break_on_hyphens=False) for line in text.splitlines()
     )

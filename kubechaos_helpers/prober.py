@@ -1,9 +1,9 @@
 """The load generator, a program of its own: ``python -m kubechaos_helpers.prober``, so that drawing cannot disturb it.
 
 It reads one job as a JSON line from standard input and writes JSON lines: ``{"started": …}``, batches of visits as
-``{"visits": […]}``, then ``{"done": true}``. It ends at once, with what it has, on SIGTERM, SIGINT or when its input
-closes. It hides nothing: no request is tried again, every error is a visit too, and where the server closed a
-connection the next visit has a new connection number.
+``{"visits": […], "unheard": […]}``, then ``{"done": true}``. It ends at once, with what it has, on SIGTERM, SIGINT or
+when its input closes. It hides nothing: no request is tried again, every error is a visit too, and where the server
+closed a connection the next visit has a new connection number.
 
 Only the standard library is used here.
 """
@@ -21,21 +21,30 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from kubechaos_helpers.http_answer import Answer, AnswerReader, NotHTTP, recognise_pod
-from kubechaos_helpers.probe_job import Job, Row
+from kubechaos_helpers.probe_job import (
+    CUT_OFF,
+    NAME_NOT_FOUND,
+    NO_ANSWER,
+    NOT_HTTP,
+    NOT_TRUSTED,
+    TIMEOUT,
+    UNREACHABLE,
+    Job,
+    Row,
+)
 
-# Kinds of error. Refused, and reset or closed before the first byte, are one kind: nobody answered.
-NO_ANSWER, CUT_OFF, TIMEOUT, NOT_HTTP = "no answer", "cut off", "timeout", "not HTTP"
-NAME_NOT_FOUND, NOT_TRUSTED = "name not found", "certificate not trusted"
 # What this machine lacks, not what the server did.
 OWN_LIMITS = {
     errno.EADDRNOTAVAIL: "no local port left",
     errno.EMFILE: "too many open connections",
     errno.ENFILE: "too many open connections",
 }
+# The network's own words for an address that nobody has.
+NOBODY_THERE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 BATCH_SECONDS = 0.1
 
 
@@ -108,6 +117,21 @@ class Connection(asyncio.Protocol):
         self.transport.abort() if self._answered and not self._answered.done() else self.transport.close()
 
 
+class LocalPorts:
+    """Those that must rest, and those of them that are new: nothing came back to what was sent from there."""
+
+    def __init__(self, resting: Iterable[int] = ()) -> None:
+        self.resting = set(resting)
+        self.unheard: list[int] = []
+
+    def is_resting(self, sock: socket.socket) -> bool:
+        return sock.getsockname()[1] in self.resting
+
+    def rest(self, sock: socket.socket) -> None:
+        self.unheard.append(sock.getsockname()[1])
+        self.resting.add(self.unheard[-1])
+
+
 class Probe:
     """All visitors of one job; ``rows`` fills as they are served."""
 
@@ -115,10 +139,11 @@ class Probe:
         self._job = job
         self._connections = itertools.count(1)
         self._start = time.monotonic()
-        self._context = ssl.create_default_context(cafile=job.ca_file or None) if job.tls else None
+        self._context = job.credentials.context() if job.tls else None
         self._address: str | None = None
         self._request = _request(job)
         self.rows: list[Row] = []
+        self.ports = LocalPorts(job.resting)
 
     async def run(self) -> None:
         """Serve the job to its end."""
@@ -192,12 +217,12 @@ class Probe:
         name = self._job.host if self._context else None
         try:
             async with asyncio.timeout(self._job.timeout):
-                sock = await open_socket(self._address or await self._resolve(), self._job.port)
+                sock = await open_socket(self._address or await self._resolve(), self._job.port, self.ports)
                 await asyncio.get_running_loop().create_connection(
                     lambda: connection, sock=sock, ssl=self._context, server_hostname=name
                 )
         except TimeoutError:
-            raise ProbeError(TIMEOUT) from None
+            raise ProbeError(UNREACHABLE) from None
         except OSError as error:
             raise ProbeError(_kind_of(error)) from None
 
@@ -209,18 +234,41 @@ class Probe:
         return self._address
 
 
-async def open_socket(host: str, port: int) -> socket.socket:
-    """A connected socket; OSError when that is not to be had."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setblocking(False)
+async def open_socket(host: str, port: int, ports: LocalPorts) -> socket.socket:
+    """A connected socket; OSError when that is not to be had. Its local port rests if nothing comes back."""
+    sock, is_connected = _begin_to_connect((host, port), ports)
     try:
         # On one machine a connection stands by the time that one asks again: that saves waiting for the loop.
-        if not _is_connected(sock, (host, port)) and not _is_connected(sock, (host, port)):
+        if not is_connected and not _is_connected(sock, (host, port)):
             await _finish_connecting(sock, (host, port))
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, OSError) or error.errno in NOBODY_THERE:
+            ports.rest(sock)
         sock.close()
         raise
     return sock
+
+
+def _begin_to_connect(address: tuple[str, int], ports: LocalPorts) -> tuple[socket.socket, bool]:
+    """A socket whose local port does not rest, and whether it is connected already.
+
+    Only a socket that has begun to connect has a local port. An attempt from one that rests goes where the last one
+    went: it is no visit, and the port rests anew. Its socket stays open until another is found, so that the system does
+    not choose the port again.
+    """
+    with contextlib.ExitStack() as passed_over:
+        while True:
+            sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+            sock.setblocking(False)
+            try:
+                is_connected = _is_connected(sock, address)
+            except OSError:
+                sock.close()
+                raise
+            if not ports.is_resting(sock):
+                return sock, is_connected
+            ports.rest(sock)
+            passed_over.enter_context(sock)
 
 
 def _is_connected(sock: socket.socket, address: tuple[str, int]) -> bool:
@@ -241,7 +289,7 @@ async def _finish_connecting(sock: socket.socket, address: tuple[str, int]) -> N
 
 def _request(job: Job) -> bytes:
     host = f"[{job.host}]" if ":" in job.host else job.host
-    lines = {"Host": f"{host}:{job.port}", "Accept": "*/*", "User-Agent": "kubechaos-prober"} | job.headers
+    lines = {"Host": f"{host}:{job.port}", "Accept": "*/*", "User-Agent": "kubechaos-prober"} | job.credentials.headers
     lines["Connection"] = "keep-alive" if job.keep_alive else "close"
     fields = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"GET {job.path} HTTP/1.1\r\n{fields}\r\n".encode()
@@ -252,6 +300,8 @@ def _kind_of(error: OSError) -> str:
         return NAME_NOT_FOUND
     if isinstance(error, ssl.SSLCertVerificationError):
         return NOT_TRUSTED
+    if error.errno in NOBODY_THERE:
+        return UNREACHABLE
     return OWN_LIMITS.get(error.errno or 0, NO_ANSWER)
 
 
@@ -278,9 +328,10 @@ async def _main(job: Job) -> None:
 
 async def _flush(probe: Probe) -> None:
     """Write what has been seen since; on a thread, so that a slow reader does not stop the visitors."""
-    if probe.rows:
+    if probe.rows or probe.ports.unheard:
         rows, probe.rows = probe.rows, []
-        await asyncio.to_thread(_write, {"visits": rows})
+        unheard, probe.ports.unheard = probe.ports.unheard, []
+        await asyncio.to_thread(_write, {"visits": rows, "unheard": unheard})
 
 
 def _write(line: dict[str, Any]) -> None:
@@ -291,7 +342,7 @@ def _write(line: dict[str, Any]) -> None:
 def main() -> None:
     """Do the job that standard input names."""
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        asyncio.run(_main(Job(**json.loads(sys.stdin.readline()))))
+        asyncio.run(_main(Job.read(sys.stdin.readline())))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ Source: Kubernetes, pkg/proxy/iptables/proxier.go and pkg/proxy/nftables/proxier
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +26,8 @@ IPTABLES, NFTABLES = "iptables", "nftables"
 COMMANDS = {IPTABLES: ("iptables-save", "-t", "nat"), NFTABLES: ("nft", "list", "table", "ip", "kube-proxy")}
 # Where kubeadm, kind and minikube run kube-proxy.
 NAMESPACE, SELECTOR = "kube-system", "k8s-app=kube-proxy"
+# A prefix with which a command runs on a node as root, such as: ssh NODE sudo
+ON_NODE, ON_NODE_SECONDS = "KUBECHAOS_ON_NODE", 20
 RECORDED = "default/kubechaos-svc"
 WIDTH = 112
 
@@ -118,25 +123,36 @@ def recorded_rules(mode: str) -> Rules:
 
 
 def read_rules(cluster: Cluster, service: str) -> Rules:
-    """The rules that this cluster's kube-proxy wrote, where it may be asked; recorded ones elsewhere. Says which."""
+    """The rules that this cluster's kube-proxy wrote, where it may be asked; recorded ones elsewhere. Says which.
+
+    It is asked on a node where ``$KUBECHAOS_ON_NODE`` says how, else in its pod.
+    """
     if cluster.is_own:
         print("The pocket cluster's kube-proxy relays connections itself and writes no rules. A real one wrote these:")
         return recorded_rules(IPTABLES)
+    name, prefix = f"{cluster.namespace}/{service}", shlex.split(os.environ.get(ON_NODE, ""))
     for mode, command in COMMANDS.items():
-        text = _from_its_pod(cluster, command)
-        if iptables_lines(text, f"{cluster.namespace}/{service}") or nftables_lines(
-            text, f"{cluster.namespace}/{service}"
-        ):
-            words = ("-n", NAMESPACE, "exec", "daemonset/kube-proxy", "--", *command)
+        text = _from_a_node([*prefix, *command]) if prefix else _from_its_pod(cluster, command)
+        if iptables_lines(text, name) or nftables_lines(text, name):
+            inside = cluster.kubectl("-n", NAMESPACE, "exec", "daemonset/kube-proxy", "--", *command)
             print(f"This cluster's kube-proxy, in {mode} mode:")
-            cluster.show_command(*words)
-            return Rules(text, f"{cluster.namespace}/{service}")
+            printing.command(*([*prefix, *command] if prefix else inside))
+            return Rules(text, name)
     print(
         "Nobody may look into this cluster's kube-proxy from here: it runs outside of pods, or you have no right to"
-        f" exec in {NAMESPACE}. On a node, root reads its rules with: {' '.join(COMMANDS[IPTABLES])}. Another"
-        " cluster's kube-proxy wrote these:"
+        f" exec in {NAMESPACE}. On a node, root reads its rules with: {' '.join(COMMANDS[IPTABLES])}. If you may do"
+        f' that, say how in {ON_NODE}, such as "ssh NODE sudo". Another cluster\'s kube-proxy wrote these:'
     )
     return recorded_rules(IPTABLES)
+
+
+def _from_a_node(command: list[str]) -> str:
+    """What the command prints there, ``""`` when it cannot be run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ON_NODE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
 
 
 def _from_its_pod(cluster: Cluster, command: tuple[str, ...]) -> str:

@@ -10,10 +10,11 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from kubechaos_helpers import resting_ports
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.probe_job import Job, Row
 from kubechaos_helpers.visits import Visit, Visits
@@ -49,7 +50,7 @@ class RunningProbe:
         self._process = _start()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._process.stdin.write(replace(job, resting=resting_ports.resting()).line() + "\n")
         self._process.stdin.flush()
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
@@ -59,7 +60,8 @@ class RunningProbe:
             content = json.loads(line)
             self._started = content.get("started", self._started)
             self._is_finished = content.get("done", False)
-            self._seen += [Visit(*Row(*row)) for row in content.get("visits", ())]
+            self._seen += visits_in(content)
+            resting_ports.rest(content.get("unheard", ()))
             self._tell(len(self._seen))
 
     def _tell(self, number: int) -> None:
@@ -126,6 +128,11 @@ class RunningProbe:
         return complaints[-1] if complaints else ""
 
 
+def visits_in(content: Mapping[str, Any]) -> list[Visit]:
+    """The visits that one line of a prober tells of."""
+    return [Visit(*Row(*row)) for row in content.get("visits", ())]
+
+
 def _start() -> subprocess.Popen[str]:
     """The child, in a session of its own: Ctrl+C is for the one who waits. It ends when this process does."""
     paths = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
@@ -141,12 +148,12 @@ def _start() -> subprocess.Popen[str]:
     )
 
 
-def probe_url(url: str, version_of: Mapping[str, str] | None = None, **options: object) -> Visits:
+def probe_url(url: str, version_of: Mapping[str, str] | None = None, **options: Any) -> Visits:
     """Visit a URL and wait for the end; ``options`` are the fields of Job."""
     return RunningProbe(job_for(url, **options), version_of).wait()
 
 
-def job_for(url: str, **options: object) -> Job:
+def job_for(url: str, **options: Any) -> Job:
     """The job for a URL; CourseError for what is no URL or no number."""
     parts = urllib.parse.urlsplit(url)
     try:
@@ -160,10 +167,12 @@ def job_for(url: str, **options: object) -> Job:
     )
     tls = parts.scheme == "https"
     try:
-        job = Job(host=parts.hostname, port=port or (443 if tls else 80), path=path, tls=tls, **options)  # type: ignore[arg-type]
+        job = Job(host=parts.hostname, port=port or (443 if tls else 80), path=path, tls=tls, **options)
     except TypeError:
         unknown = ", ".join(sorted(set(options) - set(Job.__dataclass_fields__)))
-        known = ", ".join(each for each in Job.__dataclass_fields__ if each not in ("host", "port", "tls"))
+        known = ", ".join(
+            each for each in Job.__dataclass_fields__ if each not in ("host", "port", "tls", "credentials", "resting")
+        )
         raise CourseError(f"A probe has no option {unknown}. It has {known}.") from None
     _check(job)
     return job

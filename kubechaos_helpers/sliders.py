@@ -93,6 +93,8 @@ class ReplicaSliders:
                 self._draw(running)
                 background.pause(REDRAW_SECONDS)
             self._scale()
+            self._drawn = 0.0
+            self._draw(running)
         except CourseError as error:
             ending = str(error)
         finally:

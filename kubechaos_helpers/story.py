@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kubechaos_helpers import lost, phases, waiting
+from kubechaos_helpers import endpoints, lost, phases, waiting
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.phases import GONE, NOT_SELECTED, Change, Span
 from kubechaos_helpers.visits import Visits
@@ -46,7 +46,7 @@ class Story:
         self._told: Told | None = None
         self._watches = [
             self._watch("pods", "", self._hear_of_pods),
-            self._watch("endpointslices", f"kubernetes.io/service-name={service}", self._hear_of_slices),
+            self._watch("endpointslices", endpoints.selector_of_slices(service), self._hear_of_slices),
         ]
         self._begin = time.time()  # what has been heard of until now was there before
 

@@ -31,7 +31,6 @@ LISTED_LOOK = Look("black", "")
 # In rows, and in inches.
 BAR_HEIGHT, LISTED_HEIGHT = 0.52, 0.1
 ROW_INCHES, BELOW_INCHES = 0.36, 1.5
-TAIL = 5  # a pod's own part of its name
 
 
 def show_story(told: Told, visits: Visits) -> Chart:
@@ -57,7 +56,7 @@ def show_story(told: Told, visits: Visits) -> Chart:
 
 def short_name(pod: str, told: Told) -> str:
     """A row's name: the version and the last part of the pod's own name."""
-    return f"{told.version_of.get(pod, '')} …{pod[-TAIL:]}".strip()
+    return f"{told.version_of.get(pod, '')} {lost.short_name(pod)}".strip()
 
 
 def _draw_pods(axes: Axes, told: Told, visits: Visits) -> None:
@@ -101,7 +100,7 @@ def _entries(told: Told, visits: Visits, has_failures: bool) -> list[Patch]:
 
     seen = {span.state for past in told.pods.values() for span in past}
     versions = sorted({visits.version_of.get(pod, NO_VERSION) for pod in told.pods})
-    meanings = {f"{version}: ready, answers": look for version, look in looks(versions, {}).items()}
+    meanings = {f"{version}: ready; below, answers": look for version, look in looks(versions, {}).items()}
     meanings |= {state: PHASE_LOOKS[state] for state in PHASES if state in seen and state != READY}
     meanings |= {LISTED_LABEL: LISTED_LOOK}
     meanings |= {traffic.FAILURES: FAILED} if has_failures else {}

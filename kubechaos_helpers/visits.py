@@ -236,10 +236,10 @@ class Split:
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
         )
 
-    def reading(self, prediction: float | None = None, name: str = "") -> str:
-        """The split in one sentence; with a prediction (0 to 1) also how far off it was.
+    def reading(self, marks: Mapping[str, float] | None = None, name: str = "") -> str:
+        """The split in one sentence, and how far off each mark is, such as ``{"Predicted": 0.75}``.
 
-        The prediction is of the share of ``name``, or of the first name in the table.
+        The marks are for the share of ``name``, or of the first name in the table.
         """
         if not self.shares:
             return self.visits.reading()
@@ -254,22 +254,22 @@ class Split:
         ]
         listed = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
         text = f"Of {self.total} {self.of}, {listed}."
-        return text + (self._gap(prediction, name) if prediction is not None else "")
+        return text + "".join(self._gap(word, mark, name) for word, mark in (marks or {}).items())
 
-    def _gap(self, prediction: float, name: str) -> str:
+    def _gap(self, word: str, mark: float, name: str) -> str:
         share = self.shares.get(name or next(iter(self.shares)))
         if share is None:
             return ""
-        inside = share.interval.low <= prediction <= share.interval.high
+        inside = share.interval.low <= mark <= share.interval.high
         where = "within" if inside else "outside"
-        gap = abs(100 * (share.interval.share - prediction))
-        return f" Predicted for {share.name}: {percent(prediction)}, {gap:.1f} points off and {where} the interval."
+        gap = abs(100 * (share.interval.share - mark))
+        return f" {word} for {share.name}: {percent(mark)}, {gap:.1f} points off and {where} the interval."
 
-    def show(self, prediction: float | Prediction | None = None, name: str = "") -> object:
+    def show(self, prediction: Prediction | None = None, name: str = "", expected: float | None = None) -> object:
         """The split as a chart, with its table and its reading. See kubechaos_helpers.chart."""
         from kubechaos_helpers import chart
 
-        return chart.show_split(self, prediction, name)
+        return chart.show_split(self, prediction, name, expected)
 
     def __repr__(self) -> str:
         return f"{self.table()}\n{self.reading()}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubechaos_helpers.api import ANYTHING, Api, Kind, Refused
 from kubechaos_helpers.errors import CourseError
+from kubechaos_helpers.images import LOCAL
 
 Object = dict[str, Any]
 Objects = dict[str, Object]
@@ -72,6 +73,12 @@ def is_observed(deployment: Object) -> bool:
     return bool(seen >= deployment["metadata"]["generation"])
 
 
+def is_ready(obj: Object) -> bool:
+    """Whether a pod or a node says that it is ready."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 # --- why something is late
 
 
@@ -87,15 +94,25 @@ def why_late(api: Api, namespace: str, deployments: Sequence[str], seconds: floa
 
 def why_not_ready(api: Api, namespace: str, deployment: Object) -> str:
     """What the pods of a Deployment really show: the first trouble found, with a next step."""
-    selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+    selector = selector_of(deployment["spec"]["selector"])
     pods = api.request("GET", api.kind("pods").path(namespace), {"labelSelector": selector})["items"]
     if not pods:
         return _without_pods(deployment)
     for pod in (each for each in pods if not each["metadata"].get("deletionTimestamp")):
-        trouble = _trouble(api, namespace, pod)
+        trouble = trouble_of(api, namespace, pod)
         if trouble:
             return trouble
     return "Its pods have not become ready yet. Look at them with: kubectl get pods"
+
+
+def selector_of(selector: Object) -> str:
+    """A LabelSelector as list requests take it."""
+    words = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or []:
+        values = f"({','.join(each.get('values') or [])})"
+        by_operator = {"Exists": "{key}", "DoesNotExist": "!{key}", "In": "{key} in {values}"}
+        words.append(by_operator.get(each["operator"], "{key} notin {values}").format(key=each["key"], values=values))
+    return ",".join(words)
 
 
 def _without_pods(deployment: Object) -> str:
@@ -105,7 +122,7 @@ def _without_pods(deployment: Object) -> str:
     return "It has no pods yet. Look at what it says: kubectl describe deployment"
 
 
-def _trouble(api: Api, namespace: str, pod: Object) -> str:
+def trouble_of(api: Api, namespace: str, pod: Object) -> str:
     """What keeps a pod from being ready; ``""`` when nothing does."""
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     for condition in status.get("conditions") or []:
@@ -121,6 +138,11 @@ def _container_trouble(api: Api, namespace: str, pod: Object, container: Object)
     name, state = pod["metadata"]["name"], container.get("state") or {}
     waiting = state.get("waiting") or {}
     reason = waiting.get("reason", "")
+    if "Image" in reason and not container["image"].startswith(LOCAL):
+        return (
+            f"Pod {name} waits for the image {container['image']}, which its node cannot pull ({reason}):"
+            f" {waiting.get('message', '')} Correct its name, or let the nodes read from that registry."
+        )
     if "Image" in reason:
         return (
             f"Pod {name} waits for the image {container['image']} ({reason}): it was not built."
@@ -132,6 +154,8 @@ def _container_trouble(api: Api, namespace: str, pod: Object, container: Object)
             f"Pod {name} starts and ends again (exit code {ended.get('exitCode', 'unknown')}, restarted"
             f" {container.get('restartCount', 0)} times). The last line of its log: {last_line(api, namespace, pod)}"
         )
+    if reason == "ContainerCreating" and (said := _last_event(api, namespace, pod)):
+        return f"Pod {name} is still being prepared: {said}. See: kubectl describe pod {name}"
     if waiting.get("message"):
         return f"Pod {name} waits ({reason}): {waiting['message']}"
     if "running" in state:
@@ -153,9 +177,10 @@ def last_line(api: Api, namespace: str, pod: Object) -> str:
     return "(empty)"
 
 
-def _last_event(api: Api, namespace: str, pod: Object, reason: str) -> str:
-    """The message of the last event of that reason about a pod."""
-    query = {"fieldSelector": f"involvedObject.uid={pod['metadata']['uid']},reason={reason}"}
+def _last_event(api: Api, namespace: str, pod: Object, reason: str = "") -> str:
+    """The message of the last event about a pod, of that reason or of any."""
+    of_it = f"involvedObject.uid={pod['metadata']['uid']}"
+    query = {"fieldSelector": f"{of_it},reason={reason}" if reason else of_it}
     events = api.request("GET", api.kind("events").path(namespace), query)["items"]
     latest: Object = max(events, key=lambda event: str(event.get("lastTimestamp")), default={})
     return str(latest.get("message", "")).strip().rstrip(".")

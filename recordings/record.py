@@ -2,8 +2,7 @@
 
     python recordings/record.py NAME --mode iptables --service kubechaos-svc --visitors 1 --requests 4000 --fresh
 
-The node port is visited on the first node's InternalIP, or with --cluster-address the Service's own address, for which
-this machine must have a kube-proxy itself. Versions come from the pods' label ``version``. The mode of
+The node port is visited on the first node's InternalIP. Versions come from the pods' label ``version``. The mode of
 kube-proxy is only written down: the API does not tell it.
 """
 
@@ -33,11 +32,6 @@ def node_port_of(service: str) -> str:
     return f"http://{host}:{kubectl('get', 'service', service)['spec']['ports'][0]['nodePort']}/"
 
 
-def cluster_address_of(service: str) -> str:
-    spec = kubectl("get", "service", service)["spec"]
-    return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}/"
-
-
 def versions() -> dict[str, str]:
     pods = kubectl("get", "pods")["items"]
     return {pod["metadata"]["name"]: pod["metadata"]["labels"].get("version", "") for pod in pods}
@@ -51,11 +45,9 @@ def main() -> None:
     parser.add_argument("--visitors", type=int, default=1)
     parser.add_argument("--requests", type=int, default=4000, help="for each visitor")
     parser.add_argument("--fresh", action="store_true", help="a new connection for each request")
-    parser.add_argument("--cluster-address", action="store_true", help="visit the cluster IP, not the node port")
     options = parser.parse_args()
-    address = cluster_address_of if options.cluster_address else node_port_of
     visits = probe_url(
-        address(options.service),
+        node_port_of(options.service),
         versions(),
         visitors=options.visitors,
         requests=options.requests,

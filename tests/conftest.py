@@ -45,6 +45,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those begin first that take longest: others fill the time of xdist's other workers."""
+    items.sort(key=lambda item: [part not in item.path.parts for part in ("notebooks", "course")])
+
+
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and os.environ.get("KUBECHAOS_NO_SKIP") and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
@@ -109,9 +114,9 @@ def ci_tool() -> Callable[[str], str]:
     return find
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The machine's own Chromium or Chrome, driven by Playwright."""
+    """The machine's own Chromium or Chrome, driven by Playwright, whose event loop must not outlive the module."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("This machine has no Chromium or Chrome.")

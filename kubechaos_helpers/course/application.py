@@ -7,15 +7,18 @@ import html
 import http.client
 import json
 import re
-import urllib.parse
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+from kubechaos_helpers import endpoints
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import shipped
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 2.0
+# A pod without a readiness probe is in the Service before its program listens: so long it is waited for.
+START_SECONDS, POLL_SECONDS = 5.0, 0.1
 # One of nine surprises stays unheard in so many pages about once in a hundred million times.
 PAGES = 160
 PARTS = {
@@ -37,14 +40,14 @@ class Seen(NamedTuple):
 
 def see(cluster: Cluster, service: str) -> Seen:
     """Open a Service's page once. CourseError when nobody answers."""
-    page = _pages(cluster, service, "/", 1)[0]
+    page = _pages(cluster, service, "", 1)[0]
     found = {part: re.search(pattern, page, re.DOTALL) for part, pattern in PARTS.items()}
     return Seen(**{part: html.unescape(match[1]).strip() if match else "" for part, match in found.items()})
 
 
 def surprises(cluster: Cluster, service: str) -> set[str]:
     """The surprises that one visitor of a Service gets in many pages; CourseError when nobody answers."""
-    answers = _pages(cluster, service, "/?format=json", PAGES)
+    answers = _pages(cluster, service, "?format=json", PAGES)
     try:
         return {str(json.loads(answer)["surprise"]) for answer in answers}
     except (ValueError, KeyError, TypeError):
@@ -54,20 +57,30 @@ def surprises(cluster: Cluster, service: str) -> set[str]:
 
 
 def _pages(cluster: Cluster, service: str, path: str, number: int) -> list[str]:
-    address = urllib.parse.urlsplit(cluster.url(service))
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=TIMEOUT_SECONDS)
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return _pages_now(cluster, service, path, number)
+        except (OSError, http.client.HTTPException) as error:
+            is_listed = any(is_ready for *_, is_ready in endpoints.of(cluster, service))
+            if not is_listed or time.monotonic() > deadline:
+                raise CourseError(
+                    f"Nobody answers behind {service} ({error}). See whether a pod is ready: kubectl get pods"
+                ) from None
+        time.sleep(POLL_SECONDS)
+
+
+def _pages_now(cluster: Cluster, service: str, path: str, number: int) -> list[str]:
+    way = cluster.way(service)
+    connection = way.connection(TIMEOUT_SECONDS)
     try:
-        return [_page(connection, path) for _ in range(number)]
-    except (OSError, http.client.HTTPException) as error:
-        raise CourseError(
-            f"Nobody answers behind {service} ({error}). See whether a pod is ready: kubectl get pods"
-        ) from None
+        return [_page(connection, way.path + path, way.credentials.headers) for _ in range(number)]
     finally:
         connection.close()
 
 
-def _page(connection: http.client.HTTPConnection, path: str) -> str:
-    connection.request("GET", path)
+def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> str:
+    connection.request("GET", path, headers=headers)
     return connection.getresponse().read().decode("utf-8", "replace")
 
 
@@ -106,7 +119,7 @@ def _names(assignment: ast.Assign) -> list[ast.Name]:
 def _value(node: ast.expr) -> object:
     try:
         return ast.literal_eval(node)
-    except ValueError:  # computed, which is fine for the program and unknown to us
+    except (ValueError, TypeError):  # computed, which is fine for the program and unknown to us
         return None
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from kubechaos_helpers import waiting
 from kubechaos_helpers.cluster import Cluster
 from kubechaos_helpers.errors import CourseError
 
@@ -36,7 +37,7 @@ def failing_readiness(cluster: Cluster) -> None:
 
 def missing_image(cluster: Cluster) -> None:
     """One version is to run an image that nobody built."""
-    _replace_pods(cluster, lambda container: {**container, "image": "local/kubechaos:v22"})
+    _replace_pods(cluster, lambda container: cluster.placed({**container, "image": "local/kubechaos:v22"}))
 
 
 FAULTS = (wrong_selector, wrong_target_port, failing_readiness, missing_image)
@@ -44,9 +45,9 @@ FAULTS = (wrong_selector, wrong_target_port, failing_readiness, missing_image)
 
 def break_something(cluster: Cluster, seed: int | None = None) -> None:
     """Break the lesson's Service in a way drawn at random; with the same ``seed`` it is the same way."""
-    for name in (OTHER, DEPLOYMENT):
-        if not any(name == each["metadata"]["name"] for each in cluster.objects("deployments")):
-            raise CourseError(f"There is no Deployment {name} to break. Run catch_me_up of this section first.")
+    for kind, name in (("Deployment", OTHER), ("Deployment", DEPLOYMENT), ("Service", SERVICE)):
+        if not any(name == each["metadata"]["name"] for each in cluster.objects(kind)):
+            raise CourseError(f"There is no {kind} {name} to break. Run catch_me_up of this section first.")
     break_by(cluster, random.Random(seed).choice(FAULTS))
     print(f"Something is broken now: {SERVICE} no longer serves both versions. Find out why, and mend it.")
 
@@ -69,7 +70,7 @@ def _replace_pods(cluster: Cluster, change: Callable[[Change], Change]) -> None:
     deployment = cluster.read("deployment", DEPLOYMENT)
     spec = deployment["spec"]["template"]["spec"]
     template = {"spec": {"containers": [change(spec["containers"][0]), *spec["containers"][1:]]}}
-    selector = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+    selector = waiting.selector_of(deployment["spec"]["selector"])
     _patch(cluster, "deployments", DEPLOYMENT, {"spec": {"replicas": 0}})
     cluster.wait_until_gone("pods", selector)
     replicas = max(1, deployment["spec"]["replicas"])

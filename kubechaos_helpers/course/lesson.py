@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubechaos_helpers import kube_proxy, manifests, waiting
+from kubechaos_helpers import access, endpoints, kube_proxy, manifests, waiting
 from kubechaos_helpers.api import Kind, Refused
 from kubechaos_helpers.applying import annotated
 from kubechaos_helpers.cluster import Cluster
-from kubechaos_helpers.course.look import is_ready
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import shipped
+from kubechaos_helpers.waiting import is_ready
 
 Object = manifests.Object
 APP = "kubechaos"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap")
 SECONDS = 30.0
 AT_ONCE = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+MERGE = "application/merge-patch+json"
 
 
 def bring_to(cluster: Cluster, manifest: str) -> None:
@@ -26,6 +27,7 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
     """
     if cluster.is_own:
         kube_proxy.use(cluster.api, kube_proxy.FIRST)
+        _let_pods_come(cluster)
     wanted = {manifests.identity(obj): obj for obj in manifests.load(shipped(manifest))} if manifest else {}
     for kind, obj in _of_the_lesson(cluster):
         if manifests.identity({**obj, "kind": kind}) not in wanted and not obj["metadata"].get("ownerReferences"):
@@ -42,10 +44,18 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
             _wait_for_visitors(cluster, obj)
 
 
-def end(cluster: Cluster) -> None:
-    """Remove everything that the lesson made; the learner's files and images stay."""
+def end(cluster: Cluster, remove_namespace: bool = False) -> None:
+    """Remove everything that the lesson made; the learner's files and images stay.
+
+    On a cluster that is not the embedded one, another learner may then have the namespace, unless it is removed too.
+    """
     bring_to(cluster, "")
     print("The lesson's Deployments and Services are gone; your files and images are kept.")
+    if not cluster.is_own:
+        access.leave_place(cluster.api, cluster.namespace)
+    if remove_namespace:
+        access.remove_namespace(cluster.api, cluster.namespace)
+        print(f"Namespace {cluster.namespace} is being removed.")
 
 
 def _of_the_lesson(cluster: Cluster) -> Iterator[tuple[str, Object]]:
@@ -61,9 +71,21 @@ def is_of_the_lesson(obj: Object) -> bool:
     return metadata["name"].startswith(APP) or any((each or {}).get("app") == APP for each in marked)
 
 
+def _let_pods_come(cluster: Cluster) -> None:
+    """Take back what keeps pods from nodes: ``kubectl cordon`` and ``kubectl taint``."""
+    for node in cluster.objects("nodes"):
+        if node["spec"].get("unschedulable") or node["spec"].get("taints"):
+            path = cluster.api.kind("nodes").path("", node["metadata"]["name"])
+            cluster.api.request("PATCH", path, None, {"spec": {"unschedulable": None, "taints": None}}, MERGE)
+
+
 def _remove(cluster: Cluster, kind: str, name: str) -> None:
+    """Delete an object, also one that a finalizer holds."""
+    path = cluster.api.kind(kind).path(cluster.namespace, name)
     try:
-        cluster.api.request("DELETE", cluster.api.kind(kind).path(cluster.namespace, name), body=AT_ONCE)
+        left = cluster.api.request("DELETE", path, body=AT_ONCE)
+        if (left.get("metadata") or {}).get("finalizers"):
+            cluster.api.request("PATCH", path, None, {"metadata": {"finalizers": None}}, MERGE)
     except Refused as refusal:
         if refusal.code != 404:  # somebody else was quicker
             raise
@@ -71,9 +93,11 @@ def _remove(cluster: Cluster, kind: str, name: str) -> None:
 
 def _put(cluster: Cluster, obj: Object) -> None:
     """Have the object as the manifest says it: what was set beside that, by a patch for instance, goes."""
-    kind, wanted = cluster.api.kind(obj["kind"]), annotated(cluster.api.kind(obj["kind"]), cluster.namespace, obj)
+    kind = cluster.api.kind(obj["kind"])
+    wanted = annotated(kind, cluster.namespace, cluster.placed(obj))
     live = cluster.api.find(kind.path(cluster.namespace, obj["metadata"]["name"]))
-    if live is not None and not _replace(cluster, kind, wanted, live):
+    is_ending = live is not None and "deletionTimestamp" in live["metadata"]
+    if live is not None and (is_ending or not _replace(cluster, kind, wanted, live)):
         _remove(cluster, obj["kind"], obj["metadata"]["name"])
         live = None
     if live is None:
@@ -137,6 +161,7 @@ def _wait_for_pods(cluster: Cluster, number: int) -> None:
 
 
 def _wait_for_visitors(cluster: Cluster, service: Object) -> None:
-    """Wait until the Service's EndpointSlices have its pods."""
-    selector = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
-    cluster.wait_until_served_by(service["metadata"]["name"], len(cluster.objects("pods", selector)), SECONDS)
+    """Wait until the Service's EndpointSlices have its pods, and none that were there before."""
+    selector = waiting.selector_of({"matchLabels": service["spec"]["selector"]})
+    pods = [pod["metadata"]["name"] for pod in cluster.objects("pods", selector)]
+    endpoints.wait_until_served_by(cluster, service["metadata"]["name"], len(pods), SECONDS, pods)

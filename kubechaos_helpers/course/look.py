@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,8 @@ from kubechaos_helpers.visits import Visits
 Object = dict[str, Any]
 REQUESTS = 400
 REAL_PACE = "1s"
+# How long a program may take to listen after its pod has been listed.
+LISTEN_SECONDS = 2.0
 
 
 class Look:
@@ -22,9 +25,9 @@ class Look:
         self.cluster, self.answer = cluster, answer
         self._measured: dict[Any, Visits] = {} if measured is None else measured
 
-    def again(self) -> Look:
-        """A later moment. What was measured in a state that has not changed is not measured again."""
-        return Look(self.cluster, self.answer, self._measured)
+    def again(self, anew: bool = False) -> Look:
+        """A later moment. What was measured in a state that has not changed is not measured again, unless ``anew``."""
+        return Look(self.cluster, self.answer, None if anew else self._measured)
 
     @cached_property
     def deployments(self) -> dict[str, Object]:
@@ -41,6 +44,10 @@ class Look:
 
     def _by_name(self, kind: str) -> dict[str, Object]:
         return {each["metadata"]["name"]: each for each in self.cluster.objects(kind)}
+
+    def image(self, obj: Object) -> str:
+        """The image that the first container of a pod or a template runs, by the name that manifests write."""
+        return self.cluster.image_of(container(obj))
 
     def replicas(self, deployment: str) -> int:
         """How many pods a Deployment is to keep; 0 without one."""
@@ -59,16 +66,26 @@ class Look:
     def _knows(self, service: str) -> bool:
         """Whether the ready pods behind a Service are those that it selects."""
         selector = self.services[service]["spec"].get("selector")
-        selected = {name for name, pod in self.pods_with(**selector).items() if is_ready(pod)} if selector else set()
+        selected = (
+            {name for name, pod in self.pods_with(**selector).items() if waiting.is_ready(pod)} if selector else set()
+        )
         return not selector or selected == {pod for pod, _, ready in self.behind(service) if ready}
 
     def why_not_ready(self, deployment: str) -> str:
         """What its pods show: the first trouble found, with a next step."""
         return waiting.why_not_ready(self.cluster.api, self.cluster.namespace, self.deployments[deployment])
 
-    def pods_with(self, **labels: str) -> dict[str, Object]:
+    def pods_with(self, /, **labels: str) -> dict[str, Object]:
         """The pods that have all these labels."""
         return {name: pod for name, pod in self.pods.items() if labels.items() <= labels_of(pod).items()}
+
+    def taken_out(self) -> dict[str, Object]:
+        """The pods that a ReplicaSet made and that belong to none now."""
+        return {
+            name: pod
+            for name, pod in self.pods.items()
+            if "generateName" in pod["metadata"] and not pod["metadata"].get("ownerReferences")
+        }
 
     def behind(self, service: str) -> list[tuple[str, str, bool]]:
         """(pod, version, ready) of every pod in a Service's EndpointSlices."""
@@ -82,9 +99,31 @@ class Look:
         """What so many requests on connections of their own meet; measured once for the same pods behind a Service."""
         key = (service, requests, *sorted(options.items()), *self.behind(service))
         if key not in self._measured:
+            kube_proxy.wait_until_followed(self.cluster, service)
             wanted = {"visitors": 1, "requests": requests, "keep_alive": False, **options}
             self._measured[key] = self.cluster.start_probe(service, **wanted).wait()
         return self._measured[key]
+
+    def target_port(self, service: str) -> str:
+        """Where a Service sends visitors: a number, the name of a container's port, or ``nowhere``."""
+        ports = self.services[service]["spec"].get("ports") or [{}]
+        return str(ports[0].get("targetPort", "nowhere"))
+
+    def unanswered(self, service: str, requests: int = REQUESTS) -> str:
+        """That some of so many requests get no answer, with a next step; ``""`` when all are answered.
+
+        A pod without a readiness probe is listed before its program listens, so they may fail for a moment.
+        """
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while (visits := self.visits(service, requests)).errors:
+            if time.monotonic() > deadline:
+                port = self.target_port(service)
+                return (
+                    f"Ready pods are behind {service}, and yet visitors meet errors: {visits.reading()} They are sent"
+                    f" to port {port}: do the programs listen there? See: kubectl describe service {service}"
+                )
+            self._measured = {key: each for key, each in self._measured.items() if each is not visits}
+        return ""
 
     def visits_during_restart(self, deployment: str, service: str, **options: Any) -> Visits:
         """What visitors meet while a Deployment's pods are replaced; measured once for the same pods.
@@ -106,12 +145,6 @@ class Look:
 def labels_of(obj: Object) -> dict[str, str]:
     """An object's labels."""
     return obj["metadata"].get("labels") or {}
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a pod says that it is ready."""
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def container(obj: Object) -> Object:

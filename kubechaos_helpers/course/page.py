@@ -14,10 +14,12 @@ from kubechaos_helpers.course import application, pages
 from kubechaos_helpers.course.beside import show_beside
 from kubechaos_helpers.course.faults import break_something
 from kubechaos_helpers.course.lesson import end
+from kubechaos_helpers.course.look import Look
+from kubechaos_helpers.course.open_pages import open_page
 from kubechaos_helpers.course.pool import show_pool
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import copy_without_answers, mine, my_folder, shipped
-from kubechaos_helpers.printing import align
+from kubechaos_helpers.printing import align, fold
 from kubechaos_helpers.rules import read_rules, recorded_rules
 
 Object = manifests.Object
@@ -36,7 +38,20 @@ def start(number: str) -> None:
         print(f"Your own copy of this page, without the answers: {_shown(copy)}. Open that one to learn.")
     else:
         print("This is your own copy: change what you like.")
+    _tell_of_others(open_page(number))
     _explain_missing_names()
+
+
+def _tell_of_others(numbers: list[str]) -> None:
+    if numbers:
+        which = f"Page {numbers[0]} is" if len(numbers) == 1 else f"Pages {', '.join(numbers)} are"
+        print(
+            fold(
+                f"{which} open as well, on the same cluster: what one page changes, another finds changed. Finish there"
+                " first and shut its kernel down (menu Kernel, Shut Down Kernel), or run catch_me_up with the section's"
+                " number here whenever you come back."
+            )
+        )
 
 
 def _explain_missing_names() -> None:
@@ -124,6 +139,28 @@ def replace_in(file: Path, old: str, new: str) -> None:
 # --- what is there
 
 
+def first(cluster: Cluster, what: str, selector: str) -> Object:
+    """The first object of a kind that a label selector matches; CourseError when there is none."""
+    found = cluster.objects(what, selector)
+    if not found:
+        raise CourseError(
+            f"There are no {what} with {selector} now. Run catch_me_up of this section (its number stands in the"
+            " heading), then the section's cells from the first one."
+        )
+    return found[0]
+
+
+def taken_out(cluster: Cluster) -> str:
+    """The name of a pod that its ReplicaSet has lost, by whatever label; CourseError when there is none."""
+    found = Look(cluster).taken_out()
+    if not found:
+        raise CourseError(
+            "Every pod belongs to a ReplicaSet, so there is none to study. Do the exercise above, whose solution is in"
+            " the hints, then run this cell again."
+        )
+    return min(found)
+
+
 def show_owners(cluster: Cluster, selector: str) -> None:
     """Print Deployments, ReplicaSets and pods with the object that each belongs to, as kubectl would."""
     columns = "custom-columns=KIND:.kind,NAME:.metadata.name,OWNER:.metadata.ownerReferences[*].name"
@@ -183,15 +220,16 @@ def link(cluster: Cluster, service: str) -> object:
     """A link to the Service's page for the learner's own browser."""
     from IPython.display import HTML
 
-    url = cluster.url(service)
-    note = ""
+    way = cluster.way(service)
+    note = "" if cluster.is_own else f" It is {way.title}: {way.splits}."
     if notebook_proxy():
-        note = (
+        note += (
             " Here a proxy stands between your browser and the Service: it opens a new connection for each refresh,"
             " and a private window asks for a token. The cells below show the same with the prober."
         )
     return HTML(  # type: ignore[no-untyped-call]
-        f'<a href="{browser_url(url)}" target="_blank" rel="noopener">Open the page of {service} in a new tab</a>{note}'
+        f'<a href="{browser_url(way.url)}" target="_blank" rel="noopener">Open the page of {service} in a new tab</a>'
+        + note
     )
 
 
@@ -200,7 +238,7 @@ def show_endpoints(cluster: Cluster, service: str) -> None:
     rows = [("ADDRESS", "POD", "VERSION", "READY")]
     found = sorted(cluster.endpoints(service), key=lambda each: each[1])
     rows += [(ip, pod, version, str(ready).lower()) for ip, pod, version, ready in found]
-    print(align(rows))
+    print(align(rows) if found else f"Nobody is behind {service} now.")
 
 
 def show_reach(cluster: Cluster, service: str) -> None:
@@ -219,6 +257,7 @@ __all__ = [
     "compare",
     "complete",
     "end",
+    "first",
     "link",
     "mine",
     "read_rules",
@@ -235,4 +274,5 @@ __all__ = [
     "show_reach",
     "show_successor",
     "start",
+    "taken_out",
 ]

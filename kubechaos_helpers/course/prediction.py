@@ -36,15 +36,18 @@ class Prediction:
             raise CourseError(f"{value!r} is not among the answers. Choose {_listed(self._asked)}.")
         if self.value is not None:
             return
-        self._choice.value = self.value = value
+        self.value = value
+        self._choice.value = _shown(self._asked, value)
         record.keep("predictions", self._asked.id, value)
         self._lock()
 
     def _commit_choice(self) -> None:
-        if self._choice.value is None:
-            show_state(self._state, "Choose an answer first.")
+        value = _read(self._asked, self._choice.value)
+        if value not in self._asked.choices:
+            verb = "Write" if isinstance(self._asked.choices, range) else "Choose"
+            show_state(self._state, f"{verb} {_listed(self._asked)}.")
         else:
-            self.commit(self._choice.value)
+            self.commit(value)
 
     def _lock(self) -> None:
         self._choice.disabled = self._button.disabled = True
@@ -69,16 +72,29 @@ def predict(identity: str) -> Prediction:
 
 
 def _input(asked: pages.Question, value: record.Value | None) -> Any:
+    """Empty at first: what stands there before would be a hint."""
     import ipywidgets
 
-    style, layout = {"description_width": "initial"}, {"width": "max-content"}
+    look = {"description": "Your prediction", "style": {"description_width": "initial"}}
+    shown = _shown(asked, value)
     if isinstance(asked.choices, range):
-        lowest, highest = asked.choices[0], asked.choices[-1]
-        field = {"min": lowest, "max": highest, "value": lowest if value is None else value}
-        return ipywidgets.BoundedIntText(**field, description="Your prediction", style=style)
-    return ipywidgets.RadioButtons(
-        options=list(asked.choices), value=value, description="Your prediction", style=style, layout=layout
-    )
+        return ipywidgets.Text(**look, value=shown, placeholder=_listed(asked))
+    return ipywidgets.RadioButtons(**look, value=shown, options=list(asked.choices), layout={"width": "max-content"})
+
+
+def _shown(asked: pages.Question, value: record.Value | None) -> record.Value | None:
+    """A choice as the widget shows it."""
+    if isinstance(asked.choices, range):
+        return "" if value is None else str(value)
+    return value
+
+
+def _read(asked: pages.Question, shown: Any) -> Any:
+    """What the widget shows as a choice, or as nothing that could be one."""
+    if not isinstance(asked.choices, range):
+        return shown
+    text = shown.strip().removesuffix("%").strip()
+    return int(text) if text.isdecimal() else None
 
 
 def _listed(asked: pages.Question) -> str:

@@ -62,7 +62,7 @@ def verdict(answer: pages.Answer) -> str:
     where = ""
     if answer.see:
         there = pages.section(answer.see)
-        where = f" See section {there.id}, {there.title}."
+        where = f" See section {there.id} ({there.title})."
     return f"{'Right' if answer.right else 'Not so'}. {answer.because}{where}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
+from acts import Act, Found
 
 from kubechaos_helpers import Cluster, connect
 from kubechaos_helpers.course import catch_me_up, exercise
@@ -14,9 +15,6 @@ from kubechaos_helpers.course.lesson import bring_to
 from kubechaos_helpers.course.look import Look
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
-
-# What an exercise's test does to the cluster before it looks.
-Act = Callable[[Cluster], object]
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +49,7 @@ def embedded(running: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 @pytest.fixture
-def found(embedded: Cluster) -> Callable[[str, str, Act], str]:
+def found(embedded: Cluster) -> Found:
     """What a check finds after an act at a section's start: its first gap, ``""`` when it passes."""
 
     def look(identity: str, section: str, act: Act) -> str:

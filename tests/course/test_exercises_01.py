@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from acts import Act, Found, applied, deleted, nothing, patched, steps
 
 from kubechaos_helpers import Cluster, CourseError, page
 from kubechaos_helpers.course import application, catch_me_up
@@ -16,35 +17,10 @@ LESSON = "manifests/01-your-own-version"
 NAME, SERVICE, V2, MISTAKE = "kubechaos", "kubechaos-svc", "local/kubechaos:v2", "local/kubechaos:mistake"
 CHILLI, MINE = "This version has extra chilli.", "This version is mine."
 BREAK = ('has extra chilli.",', "has extra chilli.,")
-Act = Callable[[Cluster], object]
-Found = Callable[[str, str, Act], str]
-
-
-def nothing(cluster: Cluster) -> None:
-    """Leave the section's start as it is."""
-
-
-def steps(*acts: Act) -> Act:
-    """One after the other."""
-
-    def act(cluster: Cluster) -> None:
-        for each in acts:
-            each(cluster)
-
-    return act
 
 
 def changed(manifest: str, *changes: tuple[str, str]) -> Act:
-    """Apply a manifest of the page with words replaced."""
-
-    def act(cluster: Cluster) -> None:
-        text = shipped(f"{LESSON}/{manifest}").read_text()
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        cluster.apply(text)
-
-    return act
+    return applied(f"{LESSON}/{manifest}", *changes)
 
 
 def edited(file: str, old: str, new: str) -> Act:
@@ -82,10 +58,6 @@ def no_pods(cluster: Cluster) -> None:
     cluster.wait_until_gone("pods", selector="app=kubechaos")
 
 
-def without(kind: str, name: str) -> Act:
-    return lambda cluster: cluster.delete(kind, name)
-
-
 TEXTS = changed("texts.yaml", ("Kubechaos for everyone", "Mine"), ("These words come", "My words come"))
 OLD_MESSAGE = changed("texts.yaml", ("Kubechaos for everyone", "Mine"))
 OLD_TITLE = changed("texts.yaml", ("These words come", "My words come"))
@@ -107,9 +79,9 @@ WRONG = {
         ("01.3", OLD_TITLE, "The title in ConfigMap kubechaos-texts is still"),
         ("01.3", TEXTS, "still says 'These words come from a ConfigMap.': its pod read the message when it started."),
         ("01.3", NO_MESSAGE, "has no message; it has: title, massage."),
-        ("01.3", without("configmap", "kubechaos-texts"), "has no title; it has: nothing."),
+        ("01.3", deleted("configmap", "kubechaos-texts"), "has no title; it has: nothing."),
         ("01.3", steps(NOT_MOUNTED, restarted), "The page has the title 'Kubechaos'. A mounted file follows"),
-        ("01.3", without("service", SERVICE), "There is no Service kubechaos-svc"),
+        ("01.3", deleted("service", SERVICE), "There is no Service kubechaos-svc"),
         ("01.3", no_pods, "is to keep 0 pods."),
     ],
     "01.own-version": [
@@ -190,6 +162,16 @@ def test_catching_up_replaces_a_pod_whose_image_was_built_again(embedded: Cluste
     assert application.see(embedded, SERVICE).tag == "v2"
     catch_me_up("01.5")
     assert application.see(embedded, SERVICE).tag == "v2, built twice"
+
+
+def test_a_page_is_waited_for_while_its_program_starts(embedded: Cluster) -> None:
+    catch_me_up("01.3")
+    slow = {"name": "app", "readinessProbe": None, "env": [{"name": "KUBECHAOS_START_DELAY", "value": "1.5"}]}
+    change = {"strategy": {"type": "Recreate", "rollingUpdate": None}, "template": {"spec": {"containers": [slow]}}}
+    patched("deployments", "kubechaos", {"spec": change})(embedded)
+    embedded.wait_until_ready("kubechaos")
+    embedded.wait_until_served_by(SERVICE, 1)
+    assert application.see(embedded, SERVICE).version
 
 
 def test_words_are_replaced_once_and_what_was_changed_by_hand_is_said(embedded: Cluster) -> None:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from acts import Act, Found, applied, deleted, nothing, scaled, steps
 
 from kubechaos_helpers import Cluster
-from kubechaos_helpers.files import shipped
 
 LESSON = "manifests/02-two-deployments-one-service"
-Act = Callable[[Cluster], object]
-Found = Callable[[str, str, Act], str]
-
-
-def nothing(cluster: Cluster) -> None:
-    """Leave the section's start as it is."""
 
 
 def dual(*changes: tuple[str, str]) -> Act:
-    """Apply the lesson's manifest with words replaced."""
-
-    def act(cluster: Cluster) -> None:
-        text = shipped(f"{LESSON}/dual.yaml").read_text()
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        cluster.apply(text)
-
-    return act
+    return applied(f"{LESSON}/dual.yaml", *changes)
 
 
 def settled(act: Act, ready: int) -> Act:
@@ -39,30 +22,6 @@ def settled(act: Act, ready: int) -> Act:
         cluster.wait_until_served_by("kubechaos-svc", ready)
 
     return both
-
-
-def scaled(original: int, custom: int) -> Act:
-    def act(cluster: Cluster) -> None:
-        cluster.scale("kubechaos-original", original)
-        cluster.scale("kubechaos-custom", custom)
-        cluster.wait_until_served_by("kubechaos-svc", original + custom)
-
-    return act
-
-
-def third(act: Act) -> Act:
-    """The forgotten Deployment's pod beside the others, and then an act."""
-
-    def both(cluster: Cluster) -> None:
-        cluster.apply(shipped(f"{LESSON}/start.yaml"))
-        cluster.wait_until_served_by("kubechaos-svc", 3)
-        act(cluster)
-
-    return both
-
-
-def deleted(kind: str, name: str, ready: int) -> Act:
-    return settled(lambda cluster: cluster.delete(kind, name), ready)
 
 
 def without_image(cluster: Cluster) -> None:
@@ -85,6 +44,7 @@ def none_of_the_old(cluster: Cluster) -> None:
     cluster.wait_until_served_by("kubechaos-svc", 2)
 
 
+TO_NOBODY = dual(("targetPort: 3000", "targetPort: 3001"))
 WRONG = {
     "02.two-versions": [
         ("", nothing, "There is no Deployment kubechaos-original; there are: no Deployments."),
@@ -96,6 +56,7 @@ WRONG = {
         ("02.4", other_label, "Give its template `version: custom`."),
         ("02.5", lambda cluster: cluster.delete("service", "kubechaos-svc"), "There is no Service kubechaos-svc."),
         ("02.5", other_selector, "selects {'app': 'chaos'}: both versions are not behind it."),
+        ("02.4", TO_NOBODY, "Ready pods are behind kubechaos-svc, and yet visitors meet errors: Nobody answered"),
     ],
     "02.three-quarters": [
         ("", nothing, "No ready pod is behind kubechaos-svc."),
@@ -104,14 +65,20 @@ WRONG = {
         ("02.10", scaled(1, 4), "That gives custom 80%: give it fewer pods"),
         ("02.10", scaled(3, 1), "That gives custom 25%: give it more pods"),
         ("02.10", scaled(0, 1), "That gives custom 100%: give it fewer pods"),
+        ("02.10", steps(scaled(1, 3), TO_NOBODY), "are sent to port 3001: do the programs listen there?"),
     ],
     "02.third-pod": [
-        ("", nothing, "both versions are to stay."),
-        ("02.12", third(nothing), "Deployment kubechaos keeps it. Remove what keeps it."),
-        ("02.12", third(lambda cluster: cluster.scale("kubechaos", 2)), "Remove what keeps it."),
-        ("02.12", third(none_of_the_old), "is still there, and would put its pods behind the Service again."),
-        ("02.12", deleted("deployment", "kubechaos-custom", 1), "both versions are to stay."),
+        ("", nothing, "are 0 custom and 0 other ready pods. Both versions are to stay: apply the lesson's manifest"),
+        ("02.12", nothing, "Deployment kubechaos keeps it. Remove what keeps it."),
+        ("02.12", lambda cluster: cluster.scale("kubechaos", 2), "Remove what keeps it."),
+        ("02.12", none_of_the_old, "is still there, and would put its pods behind the Service again."),
+        (
+            "02.10",
+            settled(deleted("deployment", "kubechaos-custom"), 1),
+            "0 custom and 1 other ready pods. Both versions are to",
+        ),
         ("02.2", nothing, "Remove what keeps it."),
+        ("02.10", TO_NOBODY, "Nobody answered: 400 visits, 400 times no answer. They are sent to port 3001: do the"),
     ],
 }
 RIGHT = [
@@ -119,7 +86,7 @@ RIGHT = [
     ("02.two-versions", "02.5", nothing, "by catching up"),
     ("02.three-quarters", "02.10", scaled(1, 3), "by scaling the custom version"),
     ("02.three-quarters", "02.10", scaled(2, 6), "by other numbers"),
-    ("02.third-pod", "02.12", third(deleted("deployment", "kubechaos", 2)), "by deleting what was forgotten"),
+    ("02.third-pod", "02.12", settled(deleted("deployment", "kubechaos"), 2), "by deleting what was forgotten"),
 ]
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from acts import Act, Found, applied, deleted, nothing, patched, steps
 
 from kubechaos_helpers import Cluster
+from kubechaos_helpers.course import catch_me_up, exercise
+from kubechaos_helpers.course.look import Look
 from kubechaos_helpers.files import shipped
 
-Act = Callable[[Cluster], object]
-Found = Callable[[str, str, Act], str]
 OWN = "manifests/03-who-serves-my-request"
 WRONG_PORT = ("port: 3000\n          period", "port: 3001\n          period")
 NO_DELAY = ("KUBECHAOS_START_DELAY", "NO_DELAY")
 DUAL = "manifests/02-two-deployments-one-service/dual.yaml"
-
-
-def nothing(cluster: Cluster) -> None:
-    """Leave the section's start as it is."""
 
 
 def scaled(name: str, replicas: int, behind: int) -> Act:
@@ -38,15 +33,22 @@ def one_pod_in_turns(cluster: Cluster) -> None:
     scaled("kubechaos-custom", 0, 1)(cluster)
 
 
+def to_nobody(cluster: Cluster) -> None:
+    cluster.apply(shipped(DUAL).read_text().replace("targetPort: 3000", "targetPort: 3001"))
+
+
 def affinity(value: str) -> Act:
-    """Session affinity by a patch, as kubectl would."""
+    return patched("services", "kubechaos-svc", {"spec": {"sessionAffinity": value}})
 
-    def act(cluster: Cluster) -> None:
-        path = cluster.api.kind("services").path("default", "kubechaos-svc")
-        change = {"spec": {"sessionAffinity": value}}
-        cluster.api.request("PATCH", path, None, change, "application/merge-patch+json")
 
-    return act
+def in_turns_with_affinity(cluster: Cluster) -> None:
+    cluster.balance("round-robin")
+    affinity("ClientIP")(cluster)
+
+
+def in_turns_to_nobody(cluster: Cluster) -> None:
+    cluster.balance("round-robin")
+    to_nobody(cluster)
 
 
 def alone(cluster: Cluster) -> None:
@@ -60,17 +62,8 @@ def on_the_wrong_service(cluster: Cluster) -> None:
 
 
 def manifest(name: str, *changes: tuple[str, str]) -> Act:
-    """Apply one of the page's manifests with words replaced, and wait until the original serves."""
-
-    def act(cluster: Cluster) -> None:
-        text = shipped(f"{OWN}/{name}").read_text()
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
-        cluster.apply(text)
-        cluster.wait_quietly(["kubechaos-original"])
-
-    return act
+    """One of the page's manifests, and the original serves."""
+    return steps(applied(f"{OWN}/{name}", *changes), lambda cluster: cluster.wait_quietly(["kubechaos-original"]))
 
 
 def ready(act: Act) -> Act:
@@ -81,10 +74,6 @@ def ready(act: Act) -> Act:
     return both
 
 
-def deleted(kind: str, name: str) -> Act:
-    return lambda cluster: cluster.delete(kind, name)
-
-
 WRONG = {
     "03.turns": [
         ("", nothing, "are 0 ready pods. Turns need two at least"),
@@ -92,12 +81,15 @@ WRONG = {
         ("03.2", balanced("random"), "Switch kube-proxy's mode to round-robin."),
         ("03.2", scaled("kubechaos-custom", 3, 4), "At random: 4 pods"),
         ("03.2", one_pod_in_turns, "is 1 ready pod. Turns need two at least"),
+        ("03.2", in_turns_with_affinity, "sessionAffinity is ClientIP: a visitor stays with one pod in any mode."),
+        ("03.2", in_turns_to_nobody, "Nobody answered: 1000 visits, 1000 times no answer. They are sent to port 3001"),
     ],
     "03.affinity": [
         ("", nothing, "There is no Service kubechaos-svc."),
         ("03.4", nothing, "The Service's sessionAffinity is None."),
         ("03.4", deleted("service", "kubechaos-svc"), "There is no Service kubechaos-svc."),
         ("03.4", alone, "one pod alone proves nothing."),
+        ("03.4", steps(affinity("ClientIP"), to_nobody), "Nobody answered: 60 visits, 60 times no answer."),
         ("03.4", on_the_wrong_service, "The Service's sessionAffinity is None."),
     ],
     "03.ready": [
@@ -135,3 +127,12 @@ def test_a_wrong_state_is_named(found: Found, identity: str, section: str, act: 
 @pytest.mark.parametrize(("identity", "section", "act", "route"), RIGHT)
 def test_a_right_state_passes(found: Found, identity: str, section: str, act: Act, route: str) -> None:
     assert found(identity, section, act) == "", route
+
+
+def test_turns_that_other_visitors_disturb_are_not_blamed_on_the_mode(embedded: Cluster) -> None:
+    catch_me_up("03.2")
+    embedded.balance("round-robin")
+    others = embedded.start_probe("kubechaos-svc", visitors=3, requests=0, duration=60, keep_alive=False)
+    gap = exercise.first_gap(exercise.find("03.turns"), Look(embedded))
+    others.stop()
+    assert "The mode is round-robin, so other visitors take turns as well: stop sliders and probes" in gap

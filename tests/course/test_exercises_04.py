@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from acts import Act, Found, nothing, patched, scaled, steps
 
 from kubechaos_helpers import Cluster, Visits
 from kubechaos_helpers.course import exercise
 from kubechaos_helpers.course.look import Look
 from kubechaos_helpers.visits import Visit
 
-Act = Callable[[Cluster], object]
-Found = Callable[[str, str, Act], str]
-
-
-def nothing(cluster: Cluster) -> None:
-    """Leave the section's start as it is."""
-
-
-def scaled(original: int, custom: int) -> Act:
-    def act(cluster: Cluster) -> None:
-        cluster.scale("kubechaos-original", original)
-        cluster.scale("kubechaos-custom", custom)
-        cluster.wait_until_served_by("kubechaos-svc", original + custom)
-
-    return act
-
-
+TO_NOBODY = steps(
+    scaled(3, 2), patched("services", "kubechaos-svc", {"spec": {"ports": [{"port": 3000, "targetPort": 3001}]}})
+)
 WRONG = [
     ("", nothing, "No ready pod is behind kubechaos-svc."),
     ("04.1", nothing, "1 custom and 1 other ready pods. That gives custom 50%, not 40 %."),
     ("04.1", scaled(2, 3), "That gives custom 60%, not 40 %."),
     ("04.1", scaled(4, 2), "That gives custom 33%, not 40 %."),
     ("04.1", scaled(0, 2), "That gives custom 100%, not 40 %."),
+    ("04.1", TO_NOBODY, "Nobody answered: 2000 visits, 2000 times no answer. They are sent to port 3001"),
 ]
 
 

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from acts import Act, Found, nothing, scaled
 
 from kubechaos_helpers import Cluster, CourseError, page
 from kubechaos_helpers.course import exercise
 from kubechaos_helpers.course.look import Look
-
-Act = Callable[[Cluster], object]
-Found = Callable[[str, str, Act], str]
-
-
-def nothing(cluster: Cluster) -> None:
-    """Leave the section's start as it is."""
-
-
-def scaled(original: int, custom: int) -> Act:
-    def act(cluster: Cluster) -> None:
-        cluster.scale("kubechaos-original", original)
-        cluster.scale("kubechaos-custom", custom)
-        cluster.wait_until_served_by("kubechaos-svc", original + custom)
-
-    return act
 
 
 def without_service(cluster: Cluster) -> None:

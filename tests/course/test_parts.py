@@ -47,7 +47,7 @@ def test_a_wrong_answer_is_explained_and_a_right_one_stays_right() -> None:
 def test_a_verdict_points_to_a_section() -> None:
     wrong = Answer("In turns", "Behind this is a page.", see="02.9")
     assert verdict(wrong) == (
-        "Not so. Behind this is a page. See section 02.9, Question 2: how is a pod chosen for hundreds of users?."
+        "Not so. Behind this is a page. See section 02.9 (Question 2: how is a pod chosen for hundreds of users?)."
     )
 
 
@@ -191,7 +191,7 @@ def test_an_application_of_the_learners_that_cannot_start_is_explained(
 
 def test_a_service_that_is_deleted_while_it_is_probed_is_a_visit_without_an_answer(embedded: Cluster) -> None:
     bring_to(embedded, DUAL)
-    running = embedded.start_probe("kubechaos-svc", visitors=2, duration=30, keep_alive=False, pause=0.005)
+    running = embedded.start_probe("kubechaos-svc", visitors=2, requests=0, duration=30, keep_alive=False, pause=0.005)
     while len(running.visits) < 20:
         assert running.is_running
     embedded.delete("service", "kubechaos-svc")

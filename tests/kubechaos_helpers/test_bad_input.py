@@ -56,7 +56,7 @@ def test_a_manifest_that_is_missing_is_named_with_those_that_are_there(cluster: 
     with pytest.raises(CourseError) as refusal:
         cluster.apply(page.shipped(f"{LESSON}/dual.yaml").with_name("dula.yaml"))
     assert "There is no manifest" in str(refusal.value)
-    assert "custom-only.yaml, dual.yaml, service-only.yaml, start.yaml" in str(refusal.value)
+    assert "custom-only.yaml, dual.yaml, forgotten.yaml, service-only.yaml, start.yaml" in str(refusal.value)
 
 
 REFUSED = [

@@ -56,9 +56,9 @@ def test_words_are_escaped() -> None:
     assert "&lt;b&gt;" in chart.html
 
 
-def test_a_predicted_share_is_read_beside_the_measured_one() -> None:
-    chart = show_split(MANY.by("version"), prediction=0.75, name="custom")
-    assert "Predicted for custom: 75.0 %, 0.0 points off and within the interval." in chart.reading
+def test_an_expected_share_is_read_beside_the_measured_one() -> None:
+    chart = show_split(MANY.by("version"), expected=0.75, name="custom")
+    assert "Expected for custom: 75.0 %, 0.0 points off and within the interval." in chart.reading
 
 
 def test_a_prediction_in_per_cent_is_drawn_and_one_that_was_not_made_is_said() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubechaos_helpers import CourseError
-from kubechaos_helpers.address import browser_url, node_port, service_url
+from kubechaos_helpers.address import browser_url
 from kubechaos_helpers.course import page
 from kubechaos_helpers.course.pages import Question
 from kubechaos_helpers.course.prediction import Prediction
@@ -46,7 +46,7 @@ def test_a_prediction_is_made_once_and_kept(my: Path) -> None:
 def test_the_button_commits_what_is_chosen_and_locks_it() -> None:
     question = ask(CHOICES)
     question._button.click()
-    assert "Choose an answer first." in question._state.value
+    assert "Choose one of: one, two." in question._state.value
     question._choice.value = "one"
     question._button.click()
     assert question.value == "one"
@@ -56,9 +56,14 @@ def test_the_button_commits_what_is_chosen_and_locks_it() -> None:
 
 def test_a_number_can_be_predicted() -> None:
     question = ask(range(1, 7))
-    question._choice.value = 3
+    for words in ("", "three", "7", "-1", "²"):
+        question._choice.value = words
+        question._button.click()
+        assert "Write a whole number from 1 to 6." in question._state.value
+    question._choice.value = " 3 %"
     question._button.click()
-    assert ask(range(1, 7)).value == 3
+    again = ask(range(1, 7))
+    assert (again.value, again._choice.value) == (3, "3")
 
 
 def test_what_is_no_choice_is_refused_with_the_choices() -> None:
@@ -171,20 +176,6 @@ def test_a_manifest_is_compared_field_by_field(capsys: pytest.CaptureFixture[str
 
 
 # --- addresses
-
-SERVICE = {"metadata": {"name": "web"}, "spec": {"type": "NodePort", "ports": [{"nodePort": 30080}]}}
-NODE = {"status": {"addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.9"}]}}
-
-
-def test_a_service_is_visited_at_the_nodes_address_and_its_node_port() -> None:
-    assert service_url(SERVICE, [NODE]) == "http://10.0.0.9:30080"
-    with pytest.raises(CourseError, match="The cluster has no node with an address"):
-        service_url(SERVICE, [])
-
-
-def test_a_service_without_a_node_port_says_how_to_get_one() -> None:
-    with pytest.raises(CourseError, match=r"of type ClusterIP and has no node port.*Set `type: NodePort`"):
-        node_port({"metadata": {"name": "web"}, "spec": {"type": "ClusterIP", "ports": [{"port": 80}]}})
 
 
 def test_behind_a_notebook_proxy_the_link_leads_through_it(monkeypatch: pytest.MonkeyPatch) -> None:

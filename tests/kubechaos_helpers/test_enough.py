@@ -15,7 +15,9 @@ RUNS = 1000
 def test_the_sentence_says_what_the_number_rests_on() -> None:
     enough = requests_to_tell(0.75, 0.7)
     assert enough.number == 3300
-    assert repr(enough) == enough.sentence
+    assert repr(enough).replace("\n", " ") == enough.sentence
+    assert max(map(len, repr(enough).splitlines())) <= 110
+    assert "about 1,000 requests" in requests_to_tell(0.75, 0.7, false_alarm=0.05).sentence
     assert enough.sentence == (
         "It takes about 3,300 requests, each on a connection of its own, to tell 75 % from 70 %: then 75 % is taken"
         " for something else once in 1,000,000 times, and 70 % goes unnoticed once in 20."

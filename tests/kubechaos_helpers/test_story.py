@@ -61,8 +61,8 @@ def test_each_lost_visit_has_a_line() -> None:
     found = told().lost(visits(*kept, visit(3.04, error="no answer"), visit(8.5, "new")))
     assert found.table().splitlines() == [
         "SENT AT   LASTED    ERROR       POD      MEANWHILE",
-        "3.04 s    0.010 s   no answer   <none>   new was ready without having answered yet",
-        "3.15 s    0.010 s   cut off     old      old was terminating and new was ready without having answered yet",
+        "3.04 s    0.010 s   no answer   <none>   …new was ready without having answered yet",
+        "3.15 s    0.010 s   cut off     old      …old was terminating and …new was ready without having answered yet",
     ]
     assert found.reading() == (
         "2 of 4 requests failed, all between 3.0 s and 3.1 s, while new was ready without having answered yet,"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ LESSON = "02-two-deployments-one-service.ipynb"
 PAGES = "*.ipynb" if os.environ.get("KUBECHAOS_SCREENSHOTS") else "00-*.ipynb"
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob(PAGES))
 SLIDERS = "cluster.replica_sliders"
+
+LEGIBLE = Path(__file__).with_name("legible.js").read_text()
 
 pytestmark = pytest.mark.timeout(400)
 At = Callable[[str], Any]
@@ -48,7 +50,7 @@ def test_the_sliders_move_by_keyboard_and_the_chart_follows(learner: Any) -> Non
         timeout=40_000,
     )
     cell.get_by_text("kubechaos-custom: 3 ready").first.wait_for(timeout=20_000)
-    chart.scroll_into_view_if_needed()
+    chart.evaluate("node => node.scrollIntoView()")  # at once: a chart that is drawn again and again is never stable
     learner.picture("sliders-after")
 
 
@@ -88,6 +90,33 @@ def test_an_explanation_opens_the_model_answer(learner: Any) -> None:
     cell.get_by_role("button", name="Keep").press("Enter")
     cell.get_by_text("A model answer:").wait_for(timeout=10_000)
     learner.picture("explanation")
+
+
+@pytest.fixture
+def in_the_dark_at_125_percent(learner: Any) -> Iterator[None]:
+    page: Page = learner.page
+    size = page.viewport_size
+    assert size
+    zoomed = {"width": int(size["width"] / 1.25), "height": int(size["height"] / 1.25)}
+    page.set_viewport_size(zoomed)  # type: ignore[arg-type]  # Zoom makes the window smaller, in the page's own units.
+    use_theme(page, "JupyterLab Dark")
+    yield
+    use_theme(page, "JupyterLab Light")
+    page.set_viewport_size(size)
+
+
+def use_theme(page: Page, name: str) -> None:
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
+    page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached", timeout=20_000)
+
+
+@pytest.mark.usefixtures("in_the_dark_at_125_percent")
+def test_what_a_page_shows_can_be_read_in_the_dark_and_at_125_percent(learner: Any) -> None:
+    seen = learner.page.evaluate(LEGIBLE)
+    learner.picture("dark")
+    assert seen["texts"] > 100
+    assert seen["faint"] == []
+    assert seen["cut"] == []
 
 
 @pytest.mark.parametrize("notebook", [name for name in NOTEBOOKS if name != LESSON])

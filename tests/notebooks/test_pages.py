@@ -56,6 +56,11 @@ def test_sections_are_those_of_the_page_in_order_each_with_its_minutes_and_how_t
     assert all(not each.begin or shipped(each.begin) for each in page.sections)
 
 
+def test_page_00_leads_to_the_others_and_says_their_minutes() -> None:
+    rows = re.findall(r"\| \[(\d\d) (.*?)\]\((.*?)\) \| (\d+) \|", text_of(PAGES[0], "markdown"))
+    assert rows == [(page.number, page.title, page.notebook, str(page.minutes)) for page in PAGES[1:]]
+
+
 def test_the_core_path_takes_an_hour_and_a_half() -> None:
     minutes = sum(each.minutes for page in PAGES for each in page.sections if each.core)
     assert 80 <= minutes <= 95

@@ -11,7 +11,8 @@ NAME, WANTED = "kubechaos", 2
 def _there(look: Look) -> str:
     if NAME not in look.deployments:
         return f"There is no Deployment {NAME}; there are: {', '.join(look.deployments) or 'none'}."
-    return f"Deployment {NAME} is to keep {look.replicas(NAME)} and has {len(look.pods_with(app=NAME))} pods now."
+    pods = len(look.pods_with(app=NAME))
+    return f"Deployment {NAME} is to keep {look.replicas(NAME)} and has {pods} pod{'s' * (pods != 1)} now."
 
 
 @exercise(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kubechaos_helpers import manifests
 from kubechaos_helpers.course import application
 from kubechaos_helpers.course.exercise import exercise
-from kubechaos_helpers.course.look import Look, container
+from kubechaos_helpers.course.look import Look
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import build_context, mine, shipped
 
@@ -16,7 +16,7 @@ TWICE = "built twice"
 
 
 def _image(look: Look) -> str:
-    return str(container(look.deployments[NAME])["image"])
+    return look.image(look.deployments[NAME])
 
 
 def _running(look: Look, section: str) -> Iterator[str]:

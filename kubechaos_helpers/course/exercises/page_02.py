@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kubechaos_helpers.course.exercise import exercise
-from kubechaos_helpers.course.look import Look, container, labels_of
+from kubechaos_helpers.course.look import Look, labels_of
 
 SERVICE, BOTH = "kubechaos-svc", {"kubechaos-original": "original", "kubechaos-custom": "custom"}
 TWO_FOUND = (
@@ -39,6 +39,8 @@ def two_versions(look: Look) -> Iterator[str]:
     elif sorted(set(look.ready_behind(SERVICE))) != sorted(BOTH.values()):
         selector = look.services[SERVICE]["spec"].get("selector")
         yield f"Service {SERVICE} selects {selector}: both versions are not behind it. Select `app: kubechaos` alone."
+    elif unanswered := look.unanswered(SERVICE):
+        yield unanswered
 
 
 def _counts(look: Look) -> str:
@@ -63,6 +65,8 @@ def three_quarters(look: Look) -> Iterator[str]:
         yield f"{_counts(look)} That gives custom {custom / len(behind):.0%}: give it more pods, or the others fewer."
     elif custom > 3 * others:
         yield f"{_counts(look)} That gives custom {custom / len(behind):.0%}: give it fewer pods, or the others more."
+    elif unanswered := look.unanswered(SERVICE):
+        yield unanswered
     elif (match := look.visits(SERVICE).by("version").matches("custom", 0.75)).verdict == "differs":
         yield f"The pods are right, but the measurement is not: {match.sentence} Run the check again."
 
@@ -81,7 +85,9 @@ def third_pod(look: Look) -> Iterator[str]:
     elif without:
         yield f"{without[0]} is still behind {SERVICE}, and belongs to neither version. Find out what keeps it."
     elif "kubechaos" in look.deployments:
-        image = container(look.deployments["kubechaos"])["image"]
+        image = look.image(look.deployments["kubechaos"])
         yield f"Deployment kubechaos ({image}) is still there, and would put its pods behind the Service again."
     elif sorted(set(look.ready_behind(SERVICE))) != sorted(BOTH.values()):
-        yield f"Now {_counts(look)[7:-1]}: both versions are to stay. Apply the lesson's manifest again."
+        yield f"{_counts(look)} Both versions are to stay: apply the lesson's manifest again."
+    elif unanswered := look.unanswered(SERVICE):
+        yield unanswered

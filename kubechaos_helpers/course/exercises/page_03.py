@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from kubechaos_helpers import kube_proxy
 from kubechaos_helpers.course.exercise import exercise
 from kubechaos_helpers.course.look import Look, container
 
@@ -18,16 +19,31 @@ def _who_is_there(look: Look) -> str:
     "03.turns",
     done="The same test that said at random now says in turns: it can tell the two apart.",
     live_hint=lambda look: f"{_who_is_there(look)}. {look.visits(SERVICE, ORDER_REQUESTS).order().sentence}",
-    where="The embedded kube-proxy reads its mode from the ConfigMap kube-proxy in the namespace kube-system.",
+    where="The pocket cluster's kube-proxy reads its mode from the ConfigMap kube-proxy in the namespace kube-system.",
     field="`data.mode` is to be `round-robin`: `cluster.balance` and `kubectl patch configmap` both set it.",
 )
 def turns(look: Look) -> Iterator[str]:
     if len(look.ready_behind(SERVICE)) < 2:
         yield f"{_who_is_there(look)}. Turns need two at least: give the Deployments more pods."
         return
-    order = look.visits(SERVICE, ORDER_REQUESTS).order()
-    if order.verdict != "round-robin":
-        yield f"{order.sentence} Switch kube-proxy's mode to round-robin."
+    if not look.cluster.is_own:
+        yield (
+            f"The kube-proxy of {look.cluster.name} serves others too, so it stays as it is. This exercise is for the"
+            " pocket cluster, where KUBECHAOS_CLUSTER is not set."
+        )
+    elif _affinity(look) == "ClientIP":
+        yield "The Service's sessionAffinity is ClientIP: a visitor stays with one pod in any mode. Set it to None."
+    elif unanswered := look.unanswered(SERVICE, ORDER_REQUESTS):
+        yield unanswered
+    elif (order := look.visits(SERVICE, ORDER_REQUESTS).order()).verdict != "round-robin":
+        yield f"{order.sentence} {_next_step(look)}"
+
+
+def _next_step(look: Look) -> str:
+    config = look.cluster.api.find(f"{kube_proxy.CONFIG_MAPS}/{kube_proxy.NAME}") or {}
+    if (config.get("data") or {}).get(kube_proxy.MODE) != "round-robin":
+        return "Switch kube-proxy's mode to round-robin."
+    return "The mode is round-robin, so other visitors take turns as well: stop sliders and probes, and check again."
 
 
 def _affinity(look: Look) -> str:
@@ -48,6 +64,8 @@ def affinity(look: Look) -> Iterator[str]:
         yield f"{_who_is_there(look)}: one pod alone proves nothing. Let there be two at least."
     elif _affinity(look) != "ClientIP":
         yield f"The Service's sessionAffinity is {_affinity(look)}. Set it so that it looks at the client's address."
+    elif unanswered := look.unanswered(SERVICE, AFFINITY_REQUESTS):
+        yield unanswered
     elif len(look.visits(SERVICE, AFFINITY_REQUESTS).pods) != 1:
         yield "Affinity is set, and yet several pods answered: kube-proxy has not followed yet. Run the check again."
 

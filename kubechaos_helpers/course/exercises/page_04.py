@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from kubechaos_helpers.course.exercise import exercise
 from kubechaos_helpers.course.look import Look
 from kubechaos_helpers.statistics import requests_needed
+from kubechaos_helpers.visits import Visits
 
 SERVICE = "kubechaos-svc"
 CLOSE = (0.75, 0.70)
+MANY = 2000
 
 
 def _counts(look: Look) -> tuple[int, int]:
@@ -35,7 +37,9 @@ def two_fifths(look: Look) -> Iterator[str]:
     elif 3 * custom != 2 * others:
         share = custom / (custom + others)
         yield f"{_who(look)} That gives custom {share:.0%}, not 40 %. Change one of the two numbers."
-    elif (match := look.visits(SERVICE, 2000).by("version").matches("custom", 0.4)).verdict == "differs":
+    elif unanswered := look.unanswered(SERVICE, MANY):
+        yield unanswered
+    elif (match := look.visits(SERVICE, MANY).by("version").matches("custom", 0.4)).verdict == "differs":
         yield f"The pods are right, but the measurement is not: {match.sentence} Run the check again."
 
 
@@ -48,7 +52,7 @@ def two_fifths(look: Look) -> Iterator[str]:
 )
 def enough(look: Look) -> Iterator[str]:
     visits, needed = look.answer, requests_needed(*CLOSE)
-    if not hasattr(visits, "connections"):
+    if not isinstance(visits, Visits):
         yield 'Give the check what you measured: visits = cluster.probe(…), then check("04.enough", visits).'
     elif visits.connections < needed:
         kept = " Connections that were kept count once." if visits.connections < len(visits.answered) else ""

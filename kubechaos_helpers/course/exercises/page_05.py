@@ -1,13 +1,15 @@
 """Chaos."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from kubechaos_helpers import rollouts
 from kubechaos_helpers.course import faults
 from kubechaos_helpers.course.exercise import exercise
-from kubechaos_helpers.course.look import Look, container, is_ready, labels_of
+from kubechaos_helpers.course.look import Look, container, labels_of
 from kubechaos_helpers.load import verdict_of
+from kubechaos_helpers.waiting import is_ready
 
 SERVICE, ORIGINAL, CUSTOM = "kubechaos-svc", "kubechaos-original", "kubechaos-custom"
 Object = dict[str, Any]
@@ -15,20 +17,29 @@ Object = dict[str, Any]
 # --- a rolling update that loses nothing
 
 START, PAGE = "KUBECHAOS_START_DELAY", "KUBECHAOS_DELAY"
-LEAST = {START: 1.0, PAGE: 2.0}
-# Each page takes two seconds, so that many visitors are being served at any moment.
-VISITORS: dict[str, Any] = {"visitors": 40, "rate": 0.4}
+LEAST = {START: 1.0, PAGE: 3.0}
+# Each page takes three seconds, so that many visitors are being served at any moment.
+VISITORS: dict[str, Any] = {"visitors": 40, "rate": 0.25}
 
 
 def _settings(template: Object) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in template["spec"]["containers"][0].get("env") or []}
 
 
+def _seconds(text: object) -> float | None:
+    """None for what is no number of seconds."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _hook_seconds(hook: Object) -> float:
     """How long a preStop hook takes, as far as its manifest says."""
-    words = [hook.get("sleep", {}).get("seconds"), *(hook.get("exec", {}).get("command") or [])[-1:]]
-    numbers = [str(word).split()[-1] for word in words if word]
-    return next((float(each) for each in numbers if each.replace(".", "", 1).isdigit()), 0.0)
+    command = (hook.get("exec") or {}).get("command") or []
+    words = [(hook.get("sleep") or {}).get("seconds"), *" ".join(map(str, command)).split()[-1:]]
+    return next((seconds for seconds in map(_seconds, words) if seconds is not None), 0.0)
 
 
 def _what_is_set(look: Look) -> str:
@@ -66,8 +77,11 @@ def zero_lost(look: Look) -> Iterator[str]:
 def _gaps_of_template(template: Object) -> Iterator[str]:
     app, settings = template["spec"]["containers"][0], _settings(template)
     for name, least in LEAST.items():
-        if float(settings.get(name) or 0) < least:
-            yield f"{name} is {settings.get(name, 'not set')}: keep it at {least:.0f}, the program is what it is."
+        seconds = _seconds(settings.get(name) or "0")
+        if seconds is None:
+            yield f'{name} is {settings[name]!r}, which is no number of seconds. Set it to "{least:.0f}" again.'
+        elif seconds < least:
+            yield f"{name} is {settings.get(name) or 'not set'}: keep it at {least:.0f}, the program is what it is."
     hook = (app.get("lifecycle") or {}).get("preStop")
     grace = template["spec"]["terminationGracePeriodSeconds"]
     needed = _hook_seconds(hook or {}) + LEAST[PAGE]
@@ -96,15 +110,6 @@ def _why_still(look: Look) -> str:
 # --- a pod that was taken out
 
 
-def _taken_out(look: Look) -> dict[str, Object]:
-    """The pods that a ReplicaSet made and that belong to none now."""
-    return {
-        name: pod
-        for name, pod in look.pods.items()
-        if "generateName" in pod["metadata"] and "ownerReferences" not in pod["metadata"]
-    }
-
-
 @exercise(
     "05.study",
     done="The pod runs on for you alone, and visitors have as many pods as before.",
@@ -115,7 +120,7 @@ def _taken_out(look: Look) -> dict[str, Object]:
     field="`metadata.labels.app` of one pod: `cluster.label` and `kubectl label pod NAME app=… --overwrite` set it.",
 )
 def study(look: Look) -> Iterator[str]:
-    out = _taken_out(look)
+    out = look.taken_out()
     behind = [pod for pod, *_ in look.behind(SERVICE)]
     if not look.deployments or SERVICE not in look.services:
         yield f"There are no Deployments behind a Service {SERVICE}. Run catch_me_up of this section."
@@ -135,7 +140,8 @@ def study(look: Look) -> Iterator[str]:
 
 
 def _selector(look: Look) -> str:
-    return str(look.services[SERVICE]["spec"].get("selector") if SERVICE in look.services else "nothing")
+    selector = look.services[SERVICE]["spec"].get("selector") if SERVICE in look.services else None
+    return str(selector or "nothing")
 
 
 # --- a fault that was drawn
@@ -175,7 +181,7 @@ def _gaps_of_service(look: Look) -> Iterator[str]:
     elif {"custom", "original"} - {*look.ready_behind(SERVICE)}:
         yield f"{_symptom(look)} Both versions are to be there."
     elif (visits := look.visits(SERVICE)).errors:
-        port = look.services[SERVICE]["spec"]["ports"][0].get("targetPort")
+        port = look.target_port(SERVICE)
         yield f"Ready pods are there, but visitors are sent to port {port} and refused: {visits.reading()}"
 
 
@@ -186,7 +192,7 @@ CANARY_IMAGE = "local/kubechaos:v3"
 
 
 def _image(look: Look) -> str:
-    return str(container(look.deployments[CUSTOM])["image"]) if CUSTOM in look.deployments else "nothing"
+    return look.image(look.deployments[CUSTOM]) if CUSTOM in look.deployments else "nothing"
 
 
 @exercise(
@@ -200,7 +206,7 @@ def rollback(look: Look) -> Iterator[str]:
     if CUSTOM not in look.deployments:
         yield f"There is no Deployment {CUSTOM}. Apply the lesson's manifest."
         return
-    ran = [container(each)["image"] for each in rollouts.history(look.cluster.api, look.deployments[CUSTOM])]
+    ran = [look.image(each) for each in rollouts.history(look.cluster.api, look.deployments[CUSTOM])]
     if CANARY_IMAGE not in ran:
         yield f"{CUSTOM} runs {_image(look)} and never ran the canary. Apply canary.yaml first."
     elif _image(look) == CANARY_IMAGE:

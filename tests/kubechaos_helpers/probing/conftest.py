@@ -121,6 +121,16 @@ def never_answers(connection: socket.socket, number: int, requests: list[bytes])
         pass
 
 
+@contextlib.contextmanager
+def full_queue() -> Iterator[str]:
+    """Nobody accepts, and no more may wait: what asks to connect is left without a word."""
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        waiting = opened.enter_context(socket.socket())
+        waiting.connect(listener.getsockname())
+        yield "http://{}:{}/".format(*listener.getsockname())
+
+
 @pytest.fixture(scope="session")
 def web() -> SimpleNamespace:
     """The servers of this file."""

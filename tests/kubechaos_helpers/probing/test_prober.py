@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import kubechaos_helpers
+from kubechaos_helpers import resting_ports
 from kubechaos_helpers.errors import CourseError
-from kubechaos_helpers.probe_job import Job
-from kubechaos_helpers.prober import open_socket
+from kubechaos_helpers.probe_job import Credentials, Job
+from kubechaos_helpers.prober import LocalPorts, Probe, _flush, open_socket
 from kubechaos_helpers.running_probe import RunningProbe, job_for, probe_url
 from pocket_cluster import certificates
 
@@ -124,10 +125,68 @@ def test_a_refused_connection_is_tried_once(monkeypatch):
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setattr(socket, "socket", Counted)
         with pytest.raises(ConnectionRefusedError):
-            asyncio.run(open_socket(*nobody.getsockname()))
+            asyncio.run(open_socket(*nobody.getsockname(), LocalPorts()))
     assert tries[-1] == errno.ECONNREFUSED
     assert tries.count(errno.ECONNREFUSED) == 1
     assert set(tries) <= {errno.EINPROGRESS, errno.ECONNREFUSED}
+
+
+@pytest.fixture
+def no_port_rests(monkeypatch):
+    monkeypatch.setattr(resting_ports, "_until", {})
+
+
+@pytest.mark.usefixtures("no_port_rests")
+def test_where_nothing_comes_back_it_is_unreachable_and_the_ports_of_the_attempts_rest(web, monkeypatch):
+    with web.full_queue() as url:
+        visits = probe_url(url, requests=2, keep_alive=False, timeout=0.3)
+    assert visits.errors == {"unreachable": 2}
+    assert len(resting_ports.resting()) == 2
+    monkeypatch.setattr(resting_ports, "SECONDS", -1)
+    resting_ports.rest(resting_ports.resting())
+    assert not resting_ports.resting()
+
+
+def test_the_port_of_a_visitor_who_was_stopped_while_connecting_is_told(capsys):
+    probe = Probe(Job("127.0.0.1", 80))
+    probe.ports.unheard = [40000]
+    asyncio.run(_flush(probe))
+    asyncio.run(_flush(probe))
+    assert capsys.readouterr().out == '{"visits":[],"unheard":[40000]}\n'
+
+
+@pytest.mark.usefixtures("no_port_rests")
+def test_no_connection_comes_from_a_port_that_rests(web):
+    ports = []
+
+    def serve(connection, number, requests):
+        if web.hear(connection, requests):
+            ports.append(connection.getpeername()[1])
+            connection.sendall(web.ANSWER)
+
+    resting_ports.rest(port for port in range(1024, 65536) if port // 2 % 2)
+    with web.server(serve) as server:
+        assert not probe_url(server.url, requests=20, keep_alive=False).errors
+    assert len(ports) == 20
+    assert not any(port // 2 % 2 for port in ports)
+
+
+def test_an_attempt_from_a_port_that_rests_lets_it_rest_anew(monkeypatch):
+    ports, begun = LocalPorts(), []
+
+    class RestsAtFirst(socket.socket):
+        def connect_ex(self, address):
+            outcome = super().connect_ex(address)
+            if not begun:
+                ports.rest(self)
+            begun.append(self.getsockname()[1])
+            return outcome
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(socket, "socket", RestsAtFirst)
+        with asyncio.run(open_socket(*server.getsockname(), ports)) as connected:
+            assert connected.getsockname()[1] == begun[-1] != begun[0]
+    assert ports.unheard == [begun[0], begun[0]]
 
 
 def test_an_unknown_name_is_told():
@@ -179,7 +238,7 @@ def test_https_needs_a_known_authority_and_carries_a_token(web, tmp_path):
     with web.server(serve) as server:
         url, headers = server.url.replace("http", "https", 1), {"Authorization": "Bearer secret"}
         assert probe_url(url, requests=1).errors == {"certificate not trusted": 1}
-        visits = probe_url(url, requests=2, ca_file=str(tmp_path / "ca.crt"), headers=headers)
+        visits = probe_url(url, requests=2, credentials=Credentials(str(tmp_path / "ca.crt"), headers=headers))
     assert visits.errors == {}
     assert [visit.connection for visit in visits] == [1, 1]
     assert all(b"Authorization: Bearer secret\r\n" in request for request in server.requests)
@@ -193,7 +252,7 @@ def start(job: Job) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", "-m", "kubechaos_helpers.prober"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
-    process.stdin.write(json.dumps({name: getattr(job, name) for name in Job.__dataclass_fields__}) + "\n")
+    process.stdin.write(job.line() + "\n")
     process.stdin.flush()
     return process
 

@@ -65,11 +65,13 @@ def test_a_table_has_a_line_for_each_name():
     ]
 
 
-def test_a_prediction_is_compared_with_the_first_name_or_the_one_that_is_named():
+def test_a_mark_is_compared_with_the_first_name_or_the_one_that_is_named():
     split = fresh(["web-a"] * 25 + ["web-b"] * 75).by("version")
-    assert split.reading(0.8).endswith(" Predicted for custom: 80.0 %, 5.0 points off and within the interval.")
-    assert split.reading(0.5, "original").endswith(
-        " Predicted for original: 50.0 %, 25.0 points off and outside the interval."
+    assert split.reading({"Predicted": 0.8}).endswith(
+        " Predicted for custom: 80.0 %, 5.0 points off and within the interval."
+    )
+    assert split.reading({"Expected": 0.5}, "original").endswith(
+        " Expected for original: 50.0 %, 25.0 points off and outside the interval."
     )
 
 
