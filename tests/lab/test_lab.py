@@ -2,12 +2,14 @@
 
 import ast
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -230,9 +232,9 @@ def test_a_wheelhouse_wants_a_folder(lab: ModuleType, capsys: pytest.CaptureFixt
 
 
 def test_an_environment_without_ensurepip_gets_pip_from_a_folder_of_wheels(
-    lab: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: ModuleType, pip_wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheels = Path(shutil.copytree(pip_wheels(), tmp_path / "a wheelhouse"))
+    wheels = Path(shutil.copytree(pip_wheels, tmp_path / "a wheelhouse"))
     monkeypatch.setattr(lab, "find_spec", lambda name: None)
     lab.works(sys.executable, "-m", "venv", "--without-pip", lab.VENV)
     monkeypatch.setattr(lab, "pip_of_the_system", lambda: False)
@@ -314,22 +316,27 @@ def test_without_any_pip_one_command_is_named_that_mends_it(
 
 
 def test_an_environment_without_ensurepip_gets_pip_from_another_python(
-    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+    lab: ModuleType, pip_wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here this Python's own pip; offline, so that what is tried is seen: pip starts and looks for itself."""
     monkeypatch.setattr(lab, "find_spec", lambda name: None)
-    wheel = Path(shutil.copytree(pip_wheels(), lab.ROOT / "wheels"))
-    monkeypatch.setattr(lab, "ENVIRONMENT", {**lab.ENVIRONMENT, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheel.as_uri()})
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": pip_wheels.as_uri()}
+    monkeypatch.setattr(lab, "ENVIRONMENT", {**lab.ENVIRONMENT, **offline})
     lab.make_environment()
     assert lab.works(lab.PYTHON, "-m", "pip", "--version")
 
 
-def pip_wheels() -> Path:
-    """The folder of the wheel that ensurepip has."""
-    found = importlib.util.find_spec("ensurepip")
-    if found is None or not found.origin:
-        pytest.skip("This Python has no ensurepip, whose wheel this test installs.")
-    return Path(found.origin).parent / "_bundled"
+@pytest.fixture(scope="module")
+def pip_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel of the pip that this environment has: not every Python has one to lend."""
+    folder = tmp_path_factory.mktemp("wheels")
+    distribution = importlib.metadata.distribution("pip")
+    assert distribution.files
+    with zipfile.ZipFile(folder / f"pip-{distribution.version}-py3-none-any.whl", "w") as wheel:
+        for file in distribution.files:
+            if ".." not in file.parts and file.suffix != ".pyc":
+                wheel.writestr(file.as_posix(), file.read_binary())
+    return folder
 
 
 def test_an_installed_course_says_what_to_do_when_it_cannot_be_opened(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,12 @@ def test_a_program_finds_its_files_by_the_paths_of_its_container(runtime: Runtim
 
 
 def test_two_containers_of_an_image_do_not_see_each_others_files(runtime: Runtime, image: str) -> None:
-    write = ["python", "-c", "open('/src/data/new', 'w'); open('/tmp/new', 'w')"]
+    name = f"written-in-a-pod-{uuid.uuid4()}"  # the machine's own /tmp has no such file
+    write = ["python", "-c", f"open('/src/data/{name}', 'w'); open('/tmp/{name}', 'w')"]
     read = ["python", "-c", "import os; print(os.listdir('/src/data'), os.listdir('/tmp'))"]
     runtime.output_of(write, image=image)
     assert runtime.output_of(read, image=image) == "['a.txt'] []\n"
-    assert not Path("/tmp/new").exists()
+    assert not Path("/tmp", name).exists()
 
 
 def test_a_shell_finds_mounted_files(runtime: Runtime, image: str, tmp_path: Path) -> None:

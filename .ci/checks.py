@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Runs the steps of the gate (`bash .ci/run`) or of the full check (`bash .ci/full`), and prints one table at the end.
+
+    bash .ci/run              what every change passes, about ten minutes with its tools kept in ~/.cache/kubechaos-ci
+    bash .ci/full             everything, as long as it takes; what cannot run here is named, and is not green
+    bash .ci/run lint tests   some steps alone
+
+A step is a program. It exits with 0 when all is well and with 77 when it cannot run on this machine: the last line
+that it printed says why. Whatever the machine lacks is a failure in the gate. Exit: 0 all is green, 1 something is red,
+2 there is no such step, 77 nothing is red but something could not run.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = Path(os.environ.get("KUBECHAOS_CI_TOOLS") or Path.home() / ".cache" / "kubechaos-ci")
+GATE = {
+    "tools": [".ci/tools", str(TOOLS)],
+    "lint": ["python3", "lab.py", "lint"],
+    "tests": ["python3", "lab.py", "test"],
+    "parity": [".ci/parity"],
+    "newcomer": [".ci/newcomer"],
+}
+FULL = GATE | {
+    "wheelhouse": [".ci/wheelhouse"],
+    "binder": [".ci/binder"],
+    "real": [".ci/real"],
+}
+STEPS = {"run": GATE, "full": FULL}
+GREEN, RED, CANNOT = "green", "RED", "could not run here"
+CANNOT_RUN = 77
+LAST_LINES = 12
+
+
+class Done(NamedTuple):
+    """A step that ran; ``lines`` is what it printed."""
+
+    step: str
+    seconds: float
+    verdict: str
+    lines: list[str]
+
+
+def run(which: str, step: str) -> Done:
+    """Run a step, showing what it prints."""
+    print(f"\n=== {step}", flush=True)
+    began = time.monotonic()
+    lines = []
+    own = {"KUBECHAOS_CI_TOOLS": str(TOOLS), "KUBECHAOS_NO_SKIP": "1"}
+    with subprocess.Popen(
+        STEPS[which][step],
+        cwd=ROOT,
+        env={**os.environ, **own},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip())
+    verdict = {0: GREEN, CANNOT_RUN: RED if which == "run" else CANNOT}.get(process.returncode, RED)
+    return Done(step, time.monotonic() - began, verdict, lines)
+
+
+def report(which: str, done: list[Done]) -> list[str]:
+    """The table, and for each step that is not green what matters of it."""
+    table = ["", f"{'step':<12}{'seconds':>8}  verdict"]
+    table += [f"{each.step:<12}{each.seconds:>8.0f}  {each.verdict}" for each in done]
+    table.append(f"{'together':<12}{sum(each.seconds for each in done):>8.0f}")
+    for each in done:
+        if each.verdict == RED:
+            table += ["", f"{each.step} is red. Alone: bash .ci/{which} {each.step}"]
+            table += [f"    {line}" for line in what_matters(each.lines)]
+        elif each.verdict == CANNOT:
+            table += ["", f"{each.step} could not run here: {(each.lines or ['it did not say why'])[-1]}"]
+    lacking = [each.step for each in done if each.verdict == CANNOT]
+    if lacking:
+        table += ["", f"{len(lacking)} steps could not run here: {', '.join(lacking)}. That is not green."]
+    return table
+
+
+def what_matters(lines: list[str]) -> list[str]:
+    """The names of failed tests where there are any, else the last lines."""
+    return [line for line in lines if re.match(r"(FAILED|ERROR) ", line)] or lines[-LAST_LINES:]
+
+
+def keep_green() -> None:
+    """Note that this commit has passed, so that one can ask; changes that are not committed have no name to note."""
+    git = ["git", "-C", str(ROOT)]
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    if commit and not changed:
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        with open(TOOLS / "green", "a") as green:
+            green.write(f"{commit}\n")
+
+
+def main(which: str, wanted: list[str]) -> int:
+    steps = STEPS[which]
+    unknown = [name for name in wanted if name not in steps]
+    if unknown:
+        print(f"There is no step {unknown[0]!r} in .ci/{which}; there are: {', '.join(steps)}.", file=sys.stderr)
+        return 2
+    done = [run(which, step) for step in wanted or steps]
+    print("\n".join(report(which, done)))
+    verdicts = {each.verdict for each in done}
+    if verdicts == {GREEN} and not wanted:
+        keep_green()
+    return 1 if RED in verdicts else CANNOT_RUN if CANNOT in verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
