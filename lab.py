@@ -86,7 +86,7 @@ def test(options: list[str]) -> int:
 
 def lint(_: list[str]) -> int:
     install("test")
-    checks = (("ruff", "check", "."), ("mypy",), ("mypy", "--strict", "lab.py"))
+    checks = (("ruff", "check", "--output-format", "concise", "."), ("mypy",), ("mypy", "--strict", "lab.py"))
     return max([*(run("-m", *check) for check in checks), run(str(VENV / "bin" / "lint-imports"))])
 
 

@@ -89,8 +89,8 @@ def report(which: str, done: list[Done]) -> list[str]:
 
 
 def what_matters(lines: list[str]) -> list[str]:
-    """The names of failed tests where there are any, else the last lines."""
-    return [line for line in lines if re.match(r"(FAILED|ERROR) ", line)] or lines[-LAST_LINES:]
+    """The names of failed tests and what lint finds in files, where there is any, else the last lines."""
+    return [line for line in lines if re.match(r"(FAILED|ERROR) |\S+\.py:\d+", line)] or lines[-LAST_LINES:]
 
 
 def keep_green() -> None:

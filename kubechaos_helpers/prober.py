@@ -170,11 +170,7 @@ class Probe:
         return bool(self._job.duration) and time.monotonic() - self._start >= self._job.duration
 
     async def _wait_for_turn(self, index: int, first: float) -> None:
-        delay = first + index / self._job.rate - time.monotonic() if self._job.rate else 0.0
-        if index and self._job.pause:
-            delay = max(delay, self._job.pause)
-        if self._job.duration:
-            delay = min(delay, self._start + self._job.duration - time.monotonic())
+        delay = delay_before(self._job, index, first, self._start, time.monotonic())
         if delay > 0:
             await asyncio.sleep(delay)
 
@@ -232,6 +228,17 @@ class Probe:
         found.sort(key=lambda each: each[0] != socket.AF_INET)
         self._address = str(found[0][4][0])
         return self._address
+
+
+def delay_before(job: Job, index: int, first: float, began: float, now: float) -> float:
+    """Seconds until the turn of a visitor's visit of that index; negative when it has passed.
+
+    ``first``, the visitor's first turn, ``began``, the probe's beginning, and ``now`` are moments of one clock.
+    """
+    delay = first + index / job.rate - now if job.rate else 0.0
+    if index and job.pause:
+        delay = max(delay, job.pause)
+    return min(delay, began + job.duration - now) if job.duration else delay
 
 
 async def open_socket(host: str, port: int, ports: LocalPorts) -> socket.socket:

@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import ssl
+import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -80,9 +81,8 @@ class Home:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self.run_dir, self.logs_dir, self.images_dir, self.pods_dir):
                 folder.mkdir(exist_ok=True)
-            probe = self.path / ".writable"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.path):  # nameless: another start may look at the same time
+                pass
         except OSError as error:
             raise HomeError(
                 f"The pocket cluster keeps its data in {self.path}, and that folder cannot be written"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from eventually import eventually, eventually_says
+from threads import threads
 
 from kubechaos_helpers import Cluster, CourseError, drawing
 from kubechaos_helpers.live_drawing import LiveDrawing
@@ -147,18 +147,6 @@ def test_words_from_the_cluster_are_escaped() -> None:
 # --- live
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kubechaos ")]
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within 30 s: {what}")
-        time.sleep(0.02)
-
-
 def select(cluster: Cluster, selector: dict[str, str | None]) -> None:
     path = cluster.api.kind("services").path("default", SERVICE)
     cluster.api.request("PATCH", path, None, {"spec": {"selector": selector}}, "application/merge-patch+json")
@@ -175,11 +163,11 @@ def live(lesson: Cluster) -> Iterator[LiveDrawing]:
 def test_the_drawing_changes_as_the_cluster_does(lesson: Cluster, live: LiveDrawing) -> None:
     assert "2 of 2 pods match, and 2 are ready" in live.text
     lesson.set_replicas("kubechaos-custom", 2)
-    eventually(lambda: "3 of 3 pods match, and 3 are ready" in live.text, "the third pod is drawn")
+    eventually_says(lambda: live.text, "3 of 3 pods match, and 3 are ready")
     select(lesson, {"version": "custm"})
-    eventually(lambda: "its version is custom, not custm" in live.text, "the mistake in the selector is drawn")
+    eventually_says(lambda: live.text, "its version is custom, not custm")
     lesson.delete("service", SERVICE)
-    eventually(lambda: f"There is no Service {SERVICE}." in live.text, "the drawing says that the Service is gone")
+    eventually_says(lambda: live.text, f"There is no Service {SERVICE}.")
     assert "Watching." in live.text
 
 
@@ -188,26 +176,25 @@ def test_a_kept_notebook_has_the_moment_when_the_cell_ran(lesson: Cluster, live:
     assert kept.splitlines()[0].split()[:2] == ["POD", "ADDRESS"]
     assert kept.endswith("2 of 2 pods match, and 2 are ready in its EndpointSlice.")
     select(lesson, {"version": "custm"})
-    eventually(lambda: "No pod matches" in live.text, "the drawing has changed")
+    eventually_says(lambda: live.text, "No pod matches")
     assert live._repr_mimebundle_()["text/plain"] == kept
 
 
 def test_the_stop_button_and_the_cell_run_again_end_a_drawing(lesson: Cluster, live: LiveDrawing) -> None:
     again = lesson.draw(SERVICE)
-    eventually(lambda: "Stopped." in live.text, "the first has stopped")
-    began = time.monotonic()
+    eventually_says(lambda: live.text, "Stopped.")
     again._button.click()
-    assert time.monotonic() - began < 0.1
-    eventually(lambda: "Stopped." in again.text and again._button.disabled, "the second has stopped")
-    eventually(lambda: threads() == [], "no thread is left")
+    eventually_says(lambda: again.text, "Stopped.")
+    eventually(lambda: again._button.disabled, "the button is off")
+    eventually(threads, "no thread is left", so=lambda left: left == [])
 
 
 def test_a_drawing_ends_by_itself_and_is_sent_only_when_it_has_changed(lesson: Cluster) -> None:
     sent: list[str] = []
     short = lesson.draw(SERVICE, seconds=1)
     short._shown.observe(lambda change: sent.append(change["new"]), "value")
-    eventually(lambda: "Ended after 1 s." in short.text, "the drawing has ended")
-    eventually(lambda: threads() == [], "no thread is left")
+    eventually_says(lambda: short.text, "Ended after 1 s.")
+    eventually(threads, "no thread is left", so=lambda left: left == [])
     assert sent == []
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from eventually import eventually, eventually_says
+from threads import threads
 
 from kubechaos_helpers import Cluster, CourseError
 from kubechaos_helpers.course import page
@@ -14,20 +15,7 @@ from kubechaos_helpers.sliders import ReplicaSliders, _number, _slider
 from kubechaos_helpers.widgets import Background
 
 LESSON = "manifests/02-two-deployments-one-service"
-DEADLINE_SECONDS = 30.0
 CUSTOM = "kubechaos-custom"
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {DEADLINE_SECONDS:.0f} s: {what}")
-        time.sleep(0.02)
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("kubechaos ")]
 
 
 @pytest.fixture
@@ -48,11 +36,11 @@ def replicas(cluster: Cluster, name: str = CUSTOM) -> int:
 def test_moving_a_slider_scales_the_deployment(lesson: Cluster, sliders: ReplicaSliders) -> None:
     sliders[CUSTOM].value = 3
     lesson.wait_until_served_by("kubechaos-svc", 4)
-    eventually(lambda: f"{CUSTOM}: 3 ready" in sliders.text, "the sliders say that three are ready")
+    eventually_says(lambda: sliders.text, f"{CUSTOM}: 3 ready")
 
 
 def test_the_chart_shows_the_split_with_its_words_while_traffic_flows(sliders: ReplicaSliders) -> None:
-    eventually(lambda: '<img alt="Of ' in sliders.text and "custom got" in sliders.text, "a chart")
+    eventually_says(lambda: sliders.text, '<img alt="Of ', "custom got")
 
 
 def test_only_the_value_wanted_last_reaches_the_cluster(lesson: Cluster, sliders: ReplicaSliders) -> None:
@@ -67,7 +55,7 @@ def test_sliders_follow_what_somebody_else_sets_even_beyond_their_range(
 ) -> None:
     lesson.set_replicas(CUSTOM, 8)
     eventually(lambda: sliders[CUSTOM].value == 8, "the slider stands at 8")
-    eventually(lambda: f"{CUSTOM}: 8 ready" in sliders.text, "eight are ready")
+    eventually_says(lambda: sliders.text, f"{CUSTOM}: 8 ready")
     assert replicas(lesson) == 8
 
 
@@ -76,35 +64,37 @@ def test_a_number_field_beside_each_slider_does_the_same(lesson: Cluster, slider
     assert number.description == "replicas"
     number.value = 2
     assert sliders[CUSTOM].value == 2
-    eventually(lambda: replicas(lesson) == 2, "the Deployment has two replicas")
+    eventually(lambda: replicas(lesson), "the Deployment has two replicas", so=lambda number: number == 2)
 
 
-def test_the_stop_button_returns_at_once_and_a_moved_slider_goes_on(lesson: Cluster, sliders: ReplicaSliders) -> None:
-    began = time.monotonic()
-    sliders._button.click()
-    assert time.monotonic() - began < 0.1
-    eventually(lambda: "Stopped. Move a slider to go on." in sliders.text, "the sliders say that they have stopped")
+def test_the_stop_button_waits_for_nobody_and_a_moved_slider_goes_on(
+    lesson: Cluster, sliders: ReplicaSliders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Background, "join", lambda _: pytest.fail("a callback must not wait for the work to end"))
+        sliders._button.click()
+    eventually_says(lambda: sliders.text, "Stopped. Move a slider to go on.")
     assert sliders._button.disabled
     sliders[CUSTOM].value = 2
-    eventually(lambda: replicas(lesson) == 2, "the Deployment has two replicas")
+    eventually(lambda: replicas(lesson), "the Deployment has two replicas", so=lambda number: number == 2)
     assert not sliders._button.disabled
 
 
 def test_running_the_cell_again_ends_the_sliders_before(lesson: Cluster, sliders: ReplicaSliders) -> None:
     again = lesson.replica_sliders("kubechaos-original", CUSTOM, service="kubechaos-svc")
-    eventually(lambda: "Stopped." in sliders.text, "the first sliders have stopped")
+    eventually_says(lambda: sliders.text, "Stopped.")
     again.stop()
 
 
 def test_sliders_end_by_themselves(lesson: Cluster) -> None:
     short = lesson.replica_sliders(CUSTOM, service="kubechaos-svc", seconds=1)
-    eventually(lambda: "Ended after 1 s. Move a slider to go on." in short.text, "the sliders have ended")
-    eventually(lambda: threads() == [], "no thread is left")
+    eventually_says(lambda: short.text, "Ended after 1 s. Move a slider to go on.")
+    eventually(threads, "no thread is left", so=lambda left: left == [])
 
 
 def test_a_deployment_that_is_gone_is_named(lesson: Cluster, sliders: ReplicaSliders) -> None:
     lesson.delete("deployment", CUSTOM)
-    eventually(lambda: f"Deployment {CUSTOM} is gone. Apply the manifest again" in sliders.text, "the sliders say so")
+    eventually_says(lambda: sliders.text, f"Deployment {CUSTOM} is gone. Apply the manifest again")
 
 
 def test_sliders_need_deployments_that_exist(lesson: Cluster, sliders: ReplicaSliders) -> None:
@@ -128,15 +118,15 @@ def test_a_kept_notebook_has_the_same_text_each_time(sliders: ReplicaSliders) ->
 def test_a_watch_shows_the_pods_until_all_of_both_deployments_are_ready(cluster: Cluster) -> None:
     cluster.apply(page.shipped(f"{LESSON}/dual.yaml"))
     table = cluster.watch("pods", selector="app=kubechaos")
-    eventually(lambda: "All 2 are ready." in table.text, "the watch has ended")
+    eventually_says(lambda: table.text, "All 2 are ready.")
     assert table.text.count("1/1     Running") == 2
-    eventually(lambda: threads() == [], "no thread is left")
+    eventually(threads, "no thread is left", so=lambda left: left == [])
 
 
 def test_a_watch_sees_a_pod_go_through_its_states(lesson: Cluster) -> None:
     lesson.apply(page.shipped(f"{LESSON}/dual.yaml").read_text().replace("local/kubechaos:v2", "local/nosuch:v9"))
     table = lesson.watch("pods", selector="version=custom", seconds=30)
-    eventually(lambda: "Err" in table.text or "ImagePullBackOff" in table.text, "the table shows the image's trouble")
+    eventually(lambda: table.text, "the image's trouble", so=lambda text: "Err" in text or "ImagePullBackOff" in text)
     assert "Watching." in table.text
     table.stop()
     assert "Stopped." in table.text
@@ -145,17 +135,18 @@ def test_a_watch_sees_a_pod_go_through_its_states(lesson: Cluster) -> None:
 
 def test_a_watch_ends_at_its_deadline(cluster: Cluster) -> None:
     table = cluster.watch("pods", selector="app=nosuch", seconds=1)
-    eventually(lambda: "Ended after 1 s." in table.text, "the watch has ended")
+    eventually_says(lambda: table.text, "Ended after 1 s.")
     assert "No resources found." in table.text
 
 
 def test_running_a_watch_again_ends_the_one_before(cluster: Cluster) -> None:
     first = cluster.watch("pods", selector="app=nosuch")
     second = cluster.watch("pods", selector="app=nosuch")
-    eventually(lambda: "Stopped." in first.text, "the first has stopped")
+    eventually_says(lambda: first.text, "Stopped.")
     second._button.click()
-    eventually(lambda: "Stopped." in second.text and second._button.disabled, "the second has stopped")
-    eventually(lambda: threads() == [], "no thread is left")
+    eventually_says(lambda: second.text, "Stopped.")
+    eventually(lambda: second._button.disabled, "the button is off")
+    eventually(threads, "no thread is left", so=lambda left: left == [])
 
 
 # --- what they share

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from claimed_port import claimed_port
+from eventually import DEADLINE_SECONDS, eventually
 
 from kubechaos_helpers.course import exercise
 from pocket_cluster import lifecycle
@@ -23,11 +23,11 @@ from pocket_cluster.home import Home
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CELL_MILLISECONDS = 90_000
-START_SECONDS = 60.0
+CELL_MILLISECONDS = 300_000
 ROOT = Path(__file__).parents[2]
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
-NBVAL_SECONDS = 480
+# Shorter than the limit of a test, which would take along what the notebook has shown so far.
+NBVAL_SECONDS = 1200
 # Roles of WAI-ARIA, as Chromium's accessibility tree has them. A slider of ipywidgets cannot be given a name: each has
 # a number field beside it, which has one.
 CONTROLS = {"button", "checkbox", "combobox", "link", "listbox", "radio", "spinbutton", "textbox"}
@@ -40,19 +40,22 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def nbval(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """``nbval(notebook, my)`` runs a notebook under nbval; all of a module's on one cluster."""
     home = Home(tmp_path_factory.mktemp("notebooks") / "cluster")
-    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "90"]
+    options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "300"]
     plain = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
 
     def run(notebook: Path, my: Path) -> subprocess.CompletedProcess[str]:
         own = {"POCKET_CLUSTER_HOME": str(home.path), "KUBECHAOS_MY": str(my), "KUBECHAOS_COURSE": str(ROOT)}
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *plain, *options, str(notebook)],
-            env={**os.environ, **own, "PYTEST_ADDOPTS": ""},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=NBVAL_SECONDS,
-        )
+        command = [sys.executable, "-m", "pytest", *plain, *options, str(notebook)]
+        environment = {**os.environ, **own, "PYTEST_ADDOPTS": ""}
+        log = my.with_name("nbval.log")
+        with log.open("w") as output:
+            try:
+                code = subprocess.run(
+                    command, env=environment, cwd=ROOT, stdout=output, stderr=output, timeout=NBVAL_SECONDS
+                ).returncode
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"{notebook.name} was not through after {NBVAL_SECONDS} s: {log.read_text()}")
+        return subprocess.CompletedProcess(command, code, log.read_text())
 
     yield run
     lifecycle.down(home)
@@ -67,39 +70,34 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     own |= {"JUPYTER_DATA_DIR": str(folder / "data"), "JUPYTER_CONFIG_PATH": str(ROOT / "jupyter-settings")}
     environment = {**os.environ, **own}
     code = "from kubechaos_helpers.files import open_copies; print(open_copies())"
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=60)
-    port = _free_port()
-    options = ["--no-browser", "--allow-root", f"--port={port}", "--port-retries=0", "--IdentityProvider.token="]
-    options += ["--LabApp.expose_app_in_browser=True"]  # for JupyterLab's commands
-    lab = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={my}"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=DEADLINE_SECONDS
     )
-    address = f"http://127.0.0.1:{port}"
-    _wait_for(f"{address}/api")
-    yield address
-    lab.terminate()
-    lab.wait(30)
-    lifecycle.down(home)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    with claimed_port() as port:
+        options = ["--no-browser", "--allow-root", f"--port={port}", "--port-retries=0", "--IdentityProvider.token="]
+        options += ["--LabApp.expose_app_in_browser=True"]  # for JupyterLab's commands
+        lab = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={my}"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        address = f"http://127.0.0.1:{port}"
         try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, f"{url} does not answer"
-            time.sleep(0.2)  # a starting server cannot be waited for in another way
+            eventually(lambda: _answers(f"{address}/api"), "JupyterLab answers")
+            yield address
+        finally:
+            lab.terminate()
+            lab.wait(DEADLINE_SECONDS)
+            lifecycle.down(home)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Learner:
@@ -110,8 +108,8 @@ class Learner:
         self._devtools = page.context.new_cdp_session(page)
         self._exercises = [cell["metadata"].get("exercise", "") for cell in _cells_of_the_copy(notebook)]
         page.goto(f"{address}/doc/tree/{notebook}?reset")
-        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=CELL_MILLISECONDS)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=CELL_MILLISECONDS)
         page.locator(".jp-Notebook .jp-Cell").first.click()
         page.keyboard.press("Escape")
         page.keyboard.press("Control+Home")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -17,10 +18,11 @@ LESSON = "02-two-deployments-one-service.ipynb"
 PAGES = "*.ipynb" if os.environ.get("KUBECHAOS_SCREENSHOTS") else "00-*.ipynb"
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob(PAGES))
 SLIDERS = "cluster.replica_sliders"
+MILLISECONDS = DEADLINE_SECONDS * 1000
 
 LEGIBLE = Path(__file__).with_name("legible.js").read_text()
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1300)
 At = Callable[[str], Any]
 
 
@@ -36,20 +38,20 @@ def test_the_sliders_move_by_keyboard_and_the_chart_follows(learner: Any) -> Non
     page: Page = learner.page
     cell = learner.cell(SLIDERS)
     chart = cell.locator("img[alt]")
-    chart.wait_for(timeout=30_000)
+    chart.wait_for(timeout=MILLISECONDS)
     cell.scroll_into_view_if_needed()
     learner.picture("sliders-before")
     handle = cell.locator(".widget-slider .noUi-handle").nth(1)
     for _ in range(2):
         handle.press("ArrowRight")
     custom = cell.locator("input[type=number]").nth(1)
-    page.wait_for_function("node => node.value === '3'", arg=custom.element_handle(), timeout=10_000)
+    page.wait_for_function("node => node.value === '3'", arg=custom.element_handle(), timeout=MILLISECONDS)
     page.wait_for_function(
         "node => /custom got (6[5-9]|7\\d|8\\d)/.test(node.querySelector('img[alt]')?.alt ?? '')",
         arg=cell.element_handle(),
-        timeout=40_000,
+        timeout=MILLISECONDS,
     )
-    cell.get_by_text("kubechaos-custom: 3 ready").first.wait_for(timeout=20_000)
+    cell.get_by_text("kubechaos-custom: 3 ready").first.wait_for(timeout=MILLISECONDS)
     chart.evaluate("node => node.scrollIntoView()")  # at once: a chart that is drawn again and again is never stable
     learner.picture("sliders-after")
 
@@ -61,7 +63,7 @@ def test_a_committed_prediction_is_locked(learner: Any) -> None:
     number.fill("3")
     number.press("Enter")
     cell.get_by_role("button", name="Commit").click()
-    cell.get_by_text("You predicted: 3.").wait_for(timeout=10_000)
+    cell.get_by_text("You predicted: 3.").wait_for(timeout=MILLISECONDS)
     assert cell.get_by_role("button", name="Commit").is_disabled()
     learner.picture("prediction")
 
@@ -71,13 +73,13 @@ def test_a_wrong_answer_names_what_is_behind_it_and_a_right_one_is_kept(learner:
     learner.go_to('quiz("02")')
     cell = learner.cell('quiz("02")')
     cell.get_by_role("button", name="Check answer 2").press("Enter")
-    cell.get_by_text("Nothing is chosen yet.").wait_for(timeout=10_000)
+    cell.get_by_text("Nothing is chosen yet.").wait_for(timeout=MILLISECONDS)
     cell.get_by_label("In turns, one pod after the other").press("Space")
     cell.get_by_role("button", name="Check answer 2").press("Enter")
-    cell.get_by_text("See section 02.9").wait_for(timeout=10_000)
+    cell.get_by_text("See section 02.9").wait_for(timeout=MILLISECONDS)
     cell.get_by_label("At random, each connection on its own").press("Space")
     cell.get_by_role("button", name="Check answer 2").press("Enter")
-    cell.get_by_text("Right. You measured it here").wait_for(timeout=10_000)
+    cell.get_by_text("Right. You measured it here").wait_for(timeout=MILLISECONDS)
     learner.picture("quiz")
 
 
@@ -85,10 +87,10 @@ def test_an_explanation_opens_the_model_answer(learner: Any) -> None:
     cell = learner.cell('explain("02.version-label")')
     cell.scroll_into_view_if_needed()
     cell.get_by_role("button", name="Keep").press("Enter")
-    cell.get_by_text("Write a sentence first").wait_for(timeout=10_000)
+    cell.get_by_text("Write a sentence first").wait_for(timeout=MILLISECONDS)
     cell.get_by_label("Your explanation").fill("Each Deployment must know its own pods.")
     cell.get_by_role("button", name="Keep").press("Enter")
-    cell.get_by_text("A model answer:").wait_for(timeout=10_000)
+    cell.get_by_text("A model answer:").wait_for(timeout=MILLISECONDS)
     learner.picture("explanation")
 
 
@@ -107,7 +109,7 @@ def in_the_dark_at_125_percent(learner: Any) -> Iterator[None]:
 
 def use_theme(page: Page, name: str) -> None:
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
-    page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached", timeout=20_000)
+    page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached", timeout=MILLISECONDS)
 
 
 @pytest.mark.usefixtures("in_the_dark_at_125_percent")

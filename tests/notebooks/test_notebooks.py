@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SECONDS = 480
+SECONDS = 1300
 # Cells that nbval does not compare must say why, in a tag that begins so.
 NOT_COMPARED = ("nbval-skip", "nbval-ignore-output")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

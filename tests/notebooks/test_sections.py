@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SECONDS = 480
+SECONDS = 1300
 # What the learner before may have left, for kubectl to make.
 MESS = f"import runpy; runpy.run_path({str(ROOT / 'tests' / 'notebooks' / 'mess.py')!r})['make_a_mess'](cluster)"
 by_name = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -27,7 +28,7 @@ def run(home: Home, *arguments: str, **environment: str) -> subprocess.Completed
         [sys.executable, "-m", "pocket_cluster", "--home", str(home.path), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_SECONDS,
         env={**os.environ, **environment},
     )
 
@@ -76,7 +77,7 @@ def test_an_anonymous_request_is_refused_but_for_health_and_version(home: Home) 
     context = ssl.create_default_context(cafile=home.path / "ca.crt")
     answers = {}
     for path in ("/healthz", "/livez", "/readyz", "/version", "/api/v1/pods"):
-        connection = http.client.HTTPSConnection("127.0.0.1", home.api_port, timeout=20, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", home.api_port, timeout=DEADLINE_SECONDS, context=context)
         connection.request("GET", path)
         answers[path] = connection.getresponse().status
         connection.close()
@@ -120,7 +121,7 @@ def _write_until_refused(home: Home, writer: int, answered: dict[str, str], enou
         url = f"{credentials.server}/api/v1/namespaces/default/configmaps"
         request = urllib.request.Request(url, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS, context=context) as answer:
                 answered[name] = json.load(answer)["metadata"]["resourceVersion"]
         except OSError:
             return

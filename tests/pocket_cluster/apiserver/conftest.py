@@ -9,8 +9,7 @@ import json
 import os
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,12 +17,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import yaml
+from eventually import DEADLINE_SECONDS, eventually
 
 from pocket_cluster import apiserver, certificates
 from pocket_cluster.api import resources
 from pocket_cluster.home import Home
 
-SECONDS = 20.0
 NAMESPACE = "recorded"
 ROOTS = {resource.plural: resource for resource in resources.ALL}
 # Where the stories are recorded: the kubeconfig of a real cluster.
@@ -48,7 +47,7 @@ class Api:
         self._connection = self.connect()
 
     def connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self._host, timeout=SECONDS, context=self._context)
+        return http.client.HTTPSConnection(self._host, timeout=DEADLINE_SECONDS, context=self._context)
 
     def path(self, path: str, **query: Any) -> str:
         if not path.startswith("/"):
@@ -78,14 +77,6 @@ class Api:
         assert answer.code < 300, answer.body
         return answer.body
 
-    def until(self, is_so: Callable[[], Any], why: str) -> Any:
-        """The first true answer; AssertionError when there is none in time."""
-        deadline = time.monotonic() + SECONDS
-        while not (found := is_so()):
-            assert time.monotonic() < deadline, why
-            time.sleep(0.01)
-        return found
-
 
 @contextmanager
 def api_server(folder: Path) -> Iterator[Api]:
@@ -101,11 +92,11 @@ def api_server(folder: Path) -> Iterator[Api]:
     credentials = home.credentials("admin")
     api = Api(credentials.server, ssl.create_default_context(cafile=credentials.ca_file), credentials.token)
     try:
-        api.until(lambda: _answers(api), "the API server answers")
+        eventually(lambda: _answers(api), "the API server answers")
         yield api
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(SECONDS)
+        thread.join(DEADLINE_SECONDS)
         loop.close()
 
 

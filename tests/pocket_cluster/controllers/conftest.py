@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 from pocket_cluster import apiserver, certificates, controllers, scheduler
 from pocket_cluster.api.client import ApiError, Client
@@ -17,7 +18,6 @@ from pocket_cluster.api.objects import Object, annotations_of, is_being_deleted,
 from pocket_cluster.api.resources import NODES, PODS, Resource
 from pocket_cluster.home import Home
 
-SECONDS = 30.0
 NODE = "pocket"
 
 
@@ -55,12 +55,12 @@ class ControlPlane:
     async def until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for a condition on what the watches show; ``what`` is said when the deadline passes."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 while not (found := condition()):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"in {SECONDS:.0f} s it did not come to this: {what}") from None
+            raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s it did not come to this: {what}") from None
         return found
 
 
@@ -137,7 +137,7 @@ async def control_plane(folder: Path, *watched: Resource) -> AsyncIterator[Contr
 
 
 async def _until_it_answers(home: Home) -> None:
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
             try:
                 await (await asyncio.open_connection("127.0.0.1", home.api_port))[1].drain()
@@ -152,7 +152,7 @@ def in_cluster(tmp_path: Path) -> Callable[..., None]:
 
     def run(story: Callable[[ControlPlane], Awaitable[None]], *watched: Resource) -> None:
         async def with_deadline() -> None:
-            async with asyncio.timeout(2 * SECONDS), control_plane(tmp_path / "home", *watched) as plane:
+            async with asyncio.timeout(2 * DEADLINE_SECONDS), control_plane(tmp_path / "home", *watched) as plane:
                 await story(plane)
 
         asyncio.run(with_deadline())

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import uvloop
-
-SECONDS = 30
+from eventually import DEADLINE_SECONDS
 
 
 @pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
@@ -16,6 +15,6 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            return runner.run(asyncio.wait_for(coroutine, SECONDS))
+            return runner.run(asyncio.wait_for(coroutine, DEADLINE_SECONDS))
 
     return run

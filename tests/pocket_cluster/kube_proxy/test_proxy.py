@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from claimed_port import claimed_port
+from eventually import eventually_async
+from leaping_loop import leap, run_leaping
 
 from pocket_cluster.addresses import AddressRange, BlockClaim, machine_has_one_address
 from pocket_cluster.api.client import ObjectList, WatchEvent
@@ -103,15 +106,14 @@ def addresses(request, tmp_path):
 
 @pytest.fixture
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with claimed_port() as port:
+        yield port
 
 
 @contextlib.asynccontextmanager
-async def cluster(addresses, mode="round-robin"):
+async def cluster(addresses, mode="round-robin", api=None):
     """A proxy that runs against an API, and two pods, 10.244.0.1 and 10.244.0.2, that say their address on request."""
-    api = Api()
+    api = api or Api()
     pods = [await start_pod(addresses, f"10.244.0.{number}") for number in (1, 2)]
     proxy = Proxy(api, addresses, "pocket", mode)
     work = [asyncio.ensure_future(each.run()) for each in (proxy.services, proxy.slices, proxy.settings, proxy)]
@@ -165,11 +167,6 @@ async def until_refused(address) -> None:
         await asyncio.sleep(0.01)
 
 
-async def until(condition) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
-
-
 def test_node_port_and_cluster_address_answer_once_there_are_endpoints_and_refuse_when_there_are_none(
     run, addresses, free_port
 ):
@@ -220,10 +217,10 @@ def test_the_mode_follows_the_config_map(run, addresses, free_port):
             await until_served(address)
             at_random = [await served_by(address) for _ in range(60)]
             api.mode("ipvs")
-            await until(lambda: api.in_use("mode") == "round-robin")
+            await eventually_async(lambda: api.in_use("mode"), "turns", so=lambda mode: mode == "round-robin")
             in_turns = [await served_by(address) for _ in range(60)]
             api.mode("nonsense")
-            await until(lambda: api.events)
+            await eventually_async(lambda: api.events, "an event")
             return at_random, in_turns, api.events[0]
 
     at_random, in_turns, event = run(scenario())
@@ -234,28 +231,27 @@ def test_the_mode_follows_the_config_map(run, addresses, free_port):
     assert event["message"].startswith("The mode 'nonsense' is not known; round-robin stays. Known are random, ")
 
 
-def test_changes_that_follow_each_other_wait_for_the_pace_and_the_first_one_does_not(run, addresses, free_port):
+def test_changes_that_follow_each_other_wait_for_the_pace_and_the_first_one_does_not(addresses, free_port):
     async def scenario():
-        address, loop = ("127.0.0.1", free_port), asyncio.get_running_loop()
-        async with cluster(addresses) as api:
-            api.service(free_port)
-            api.pace("0.5s")
-            await until(lambda: api.in_use("min-sync-period") == "0.5s")
-            await asyncio.sleep(0.6)  # quiet for longer than the pace: what comes now is the first change
-            began = loop.time()
-            api.endpoints("10.244.0.1")
+        address, api = ("127.0.0.1", free_port), Api()
+        api.service(free_port)
+        api.endpoints("10.244.0.1")
+        api.pace("1000s")
+        async with cluster(addresses, api=api):
             await until_served(address, "10.244.0.1")
-            first = loop.time() - began
+            await eventually_async(lambda: api.in_use("min-sync-period"), "a pace", so=lambda pace: pace == "1000s")
             api.endpoints("10.244.0.2")
+            leap(900)
+            early = [await served_by(address) for _ in range(20)]
+            leap(101)
             await until_served(address, "10.244.0.2")
-            second = loop.time() - began
             api.pace("often")
-            await until(lambda: api.events)
-            return first, second, api.events[0]["message"]
+            await eventually_async(lambda: api.events, "an event")
+            return early, api.events[0]["message"]
 
-    first, second, message = run(scenario())
-    assert first < 0.5 <= second
-    assert message == "minSyncPeriod 'often' is not understood; 0.5s stays. Write seconds, such as 1s."
+    early, message = run_leaping(scenario())
+    assert set(early) == {"10.244.0.1"}
+    assert message == "minSyncPeriod 'often' is not understood; 1000s stays. Write seconds, such as 1s."
 
 
 def test_affinity_keeps_a_client_by_its_address(run, addresses, free_port):
@@ -277,6 +273,8 @@ def test_a_node_port_that_another_program_holds_is_told_once_and_taken_when_it_i
     run, addresses, free_port, monkeypatch
 ):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.02)
+    tries, listen = [], Proxy._listen
+    monkeypatch.setattr(Proxy, "_listen", lambda *arguments: (tries.append(arguments), listen(*arguments))[1])
 
     async def scenario():
         address = ("127.0.0.1", free_port)
@@ -285,8 +283,9 @@ def test_a_node_port_that_another_program_holds_is_told_once_and_taken_when_it_i
                 api.service(free_port)
                 api.endpoints("10.244.0.1")
                 await until_served(addresses.to_local_socket((CLUSTER_ADDRESS, PORT)))
-                await until(lambda: api.events)
-                await asyncio.sleep(0.1)  # several tries
+                await eventually_async(lambda: api.events, "an event")
+                told_at = len(tries)
+                await eventually_async(lambda: len(tries), "more tries", so=lambda number: number > told_at + 3)
             await until_served(address)
             return api.events
 
@@ -303,7 +302,7 @@ def test_udp_is_refused_with_one_event(run, addresses, free_port):
     async def scenario():
         async with cluster(addresses) as api:
             api.service(free_port, ports=[{"port": 53, "protocol": "UDP", "name": "dns"}])
-            await until(lambda: api.events)
+            await eventually_async(lambda: api.events, "an event")
             tcp = {"port": PORT, "nodePort": free_port, "name": ""}
             api.service(free_port, ports=[{"port": 53, "protocol": "UDP", "name": "dns"}, tcp])
             api.endpoints("10.244.0.1")

@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from eventually import eventually_async
 
 from pocket_cluster.kube_proxy.relay import HIGH_WATER, Visitor
 
@@ -34,12 +35,6 @@ async def relay_to(pod_address):
         yield server.sockets[0].getsockname()
     finally:
         server.close()
-
-
-async def until(condition):
-    """Wait for a condition that callbacks bring about; the runner's deadline ends it."""
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 def open_files() -> int:
@@ -106,7 +101,7 @@ def test_nothing_stays_open_when_both_sides_have_ended(run, who_ends_first):
                 if who_ends_first == "pod":
                     await reader.read()
                 writer.close()
-            await until(lambda: open_files() <= before)
+            await eventually_async(open_files, "no file is left open", so=lambda number: number <= before)
 
     run(scenario())
 

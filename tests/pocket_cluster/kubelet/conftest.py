@@ -6,12 +6,12 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import DEADLINE_SECONDS, eventually
 
 from pocket_cluster.addresses import AddressRange, BlockClaim
 from pocket_cluster.home import Home
@@ -20,7 +20,6 @@ from pocket_cluster.kubelet.container_root import make_container, write_site
 from pocket_cluster.kubelet.images import build_image, find_image
 from pocket_cluster.kubelet.runtime import SOCKET
 
-DEADLINE_SECONDS = 20.0
 START = (
     "import os, sys; from pathlib import Path; from pocket_cluster.kubelet.runtime import main; main(Path(sys.argv[1]))"
 )
@@ -42,17 +41,18 @@ class Runtime:
         self.connect()
 
     def connect(self) -> None:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            self._socket = socket.socket(socket.AF_UNIX)
-            try:
-                self._socket.connect(str(self.home.path / SOCKET))
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the runtime does not listen"
-                time.sleep(0.01)
+        self._socket = eventually(self._connected, "the runtime listens", so=lambda found: found is not None)
         self._socket.settimeout(DEADLINE_SECONDS)
         self._lines = self._socket.makefile("r")
+
+    def _connected(self) -> Any:
+        found = socket.socket(socket.AF_UNIX)
+        try:
+            found.connect(str(self.home.path / SOCKET))
+        except OSError:
+            found.close()
+            return None
+        return found
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         self._count += 1

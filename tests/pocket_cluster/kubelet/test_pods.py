@@ -6,12 +6,12 @@ import asyncio
 import http.client
 import os
 import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import eventually, eventually_says
 
 from pocket_cluster import lifecycle
 from pocket_cluster.api.client import ApiError, Client
@@ -20,7 +20,6 @@ from pocket_cluster.api.resources import CONFIG_MAPS, EVENTS, PODS
 from pocket_cluster.home import Home
 from pocket_cluster.kubelet.images import build_image
 
-DEADLINE_SECONDS = 20.0
 APP = """
 import http.server, os, signal, socket, sys
 class Page(http.server.BaseHTTPRequestHandler):
@@ -63,51 +62,34 @@ class Cluster:
         return found
 
     def wait(self, name: str, is_so: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            pod = self.pod(name)
-            if pod and is_so(pod):
-                return pod
-            assert time.monotonic() < deadline, pod and pod.get("status")
-            time.sleep(0.05)
+        found = eventually(lambda: self.pod(name), f"pod {name}", so=lambda pod: pod and is_so(pod))
+        assert found
+        return found
 
-    def wait_gone(self, name: str) -> float:
-        """Seconds until the pod is gone."""
-        began = time.monotonic()
-        while self.pod(name):
-            assert time.monotonic() < began + DEADLINE_SECONDS
-            time.sleep(0.05)
-        return time.monotonic() - began
+    def wait_gone(self, name: str) -> None:
+        eventually(lambda: self.pod(name), f"pod {name} is gone", so=lambda pod: pod is None)
 
     def wait_files_gone(self, pod: dict[str, Any]) -> None:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while (self.home.pods_dir / pod["metadata"]["uid"]).exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        folder = self.home.pods_dir / pod["metadata"]["uid"]
+        eventually(lambda: not folder.exists(), f"{folder} is gone")
 
     def delete(self, name: str, grace: int | None = None) -> None:
         self.do(lambda client: client.delete(PODS, name, "default", grace_period=grace))
 
     def wait_event(self, name: str, reason: str) -> str:
         """The message of the first event for that reason."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
         selector = f"involvedObject.name={name},reason={reason}"
-        while True:
-            found = self.do(lambda client: client.list(EVENTS, "default", field_selector=selector)).items
-            if found:
-                return str(found[0]["message"])
-            assert time.monotonic() < deadline, f"no event {reason}"
-            time.sleep(0.05)
+        found = eventually(
+            lambda: self.do(lambda client: client.list(EVENTS, "default", field_selector=selector)).items,
+            f"an event {reason} of {name}",
+        )
+        return str(found[0]["message"])
 
     def log(self, name: str, query: str = "") -> str:
         return lifecycle._get(self.home, f"/api/v1/namespaces/default/pods/{name}/log?{query}").decode()
 
     def wait_log(self, name: str, text: str, query: str = "") -> str:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while text not in (found := self.log(name, query)):
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        return found
+        return eventually_says(lambda: self.log(name, query), text)
 
     def kill(self, component: str) -> None:
         log = (self.home.logs_dir / "supervisor.log").read_text().splitlines()
@@ -115,11 +97,16 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    home = Home(tmp_path_factory.mktemp("pods"))
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     context = tmp_path_factory.mktemp("app")
     (context / "app.py").write_text(APP)
     (context / "Containerfile").write_text('FROM python:3\nWORKDIR /src\nCOPY app.py .\nCMD ["python", "app.py"]\n')
+    return context
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, context: Path) -> Iterator[Cluster]:
+    home = Home(tmp_path_factory.mktemp("pods"))
     build_image(home, context, "local/app:v1")
     lifecycle.up(home)
     yield Cluster(home)
@@ -149,7 +136,8 @@ def python(text: str) -> dict[str, Any]:
 
 
 def test_a_pod_answers_at_its_address_with_its_name_and_ends_when_asked(cluster: Cluster) -> None:
-    cluster.create("web", {"readinessProbe": {"httpGet": {"path": "/", "port": 3000}}})
+    probe = {"httpGet": {"path": "/", "port": 3000}}
+    cluster.create("web", {"readinessProbe": probe}, terminationGracePeriodSeconds=3600)
     pod = cluster.wait("web", pod_is_ready)
     assert pod["status"]["podIP"].startswith("10.244.")
     connection = http.client.HTTPConnection(*cluster.home.addresses.to_local_socket((pod["status"]["podIP"], 3000)))
@@ -158,7 +146,7 @@ def test_a_pod_answers_at_its_address_with_its_name_and_ends_when_asked(cluster:
     assert cluster.wait_event("web", "Started") == "Container started"
     assert cluster.log("web") == "serving\n"
     cluster.delete("web")
-    assert cluster.wait_gone("web") < 1
+    cluster.wait_gone("web")
     cluster.wait_files_gone(pod)
 
 
@@ -228,13 +216,19 @@ def test_a_pod_waits_for_its_config_map_and_its_files_follow_it(cluster: Cluster
 
 
 def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_over(cluster: Cluster) -> None:
-    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf'); time.sleep(4321)"
-    cluster.create("deaf", python(deaf), terminationGracePeriodSeconds=2)
-    cluster.wait("deaf", pod_is_ready)
-    cluster.wait_log("deaf", "deaf")
-    cluster.delete("deaf")
-    assert cluster.wait_event("deaf", "Killing") == "Stopping container app"
-    assert 1.5 < cluster.wait_gone("deaf") < 6
+    """Two of them, one of which is given time for ever: it is still there when the other one is gone."""
+    deaf = "import signal, time; signal.signal(15, lambda *_: print('asked')); print('deaf')\nwhile True: time.sleep(9)"
+    for name, seconds in (("patient", 3600), ("deaf", 2)):
+        cluster.create(name, python(deaf), terminationGracePeriodSeconds=seconds)
+        cluster.wait(name, pod_is_ready)
+        cluster.wait_log(name, "deaf")
+        cluster.delete(name)
+        assert cluster.wait_event(name, "Killing") == "Stopping container app"
+    cluster.wait_log("patient", "asked")
+    cluster.wait_gone("deaf")
+    assert "running" in state(cluster.pod("patient") or {})
+    cluster.delete("patient", grace=0)
+    cluster.wait_gone("patient")
 
 
 def test_before_a_container_is_stopped_its_hook_runs_and_after_its_start_another(cluster: Cluster) -> None:
@@ -268,10 +262,17 @@ def test_init_containers_run_one_after_the_other_before_the_others(cluster: Clus
 
 
 def test_containers_of_a_pod_share_its_address_and_have_files_of_their_own(cluster: Cluster) -> None:
-    visit = (
-        "import time, urllib.request\ntime.sleep(0.3); print(urllib.request.urlopen('http://localhost:3000').read())"
-    )
-    visitor = {"name": "visitor", "image": "local/app:v1", **python(visit + "; time.sleep(4321)")}
+    visit = """
+import time, urllib.error, urllib.request
+while True:
+    try:
+        print(urllib.request.urlopen("http://localhost:3000").read())
+        break
+    except urllib.error.URLError:  # the other container does not listen yet
+        time.sleep(0.05)
+time.sleep(4321)
+"""
+    visitor = {"name": "visitor", "image": "local/app:v1", **python(visit)}
     cluster.create("two", containers=[{"name": "app", "image": "local/app:v1"}, visitor])
     cluster.wait("two", pod_is_ready)
     cluster.wait_log("two", "b'two'", "container=visitor")
@@ -308,10 +309,24 @@ def test_pods_outlive_the_kubelet_and_are_restarted_after_the_runtime(cluster: C
     assert pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"] == "Unknown"
 
 
-def test_nothing_is_left_of_what_the_pods_were(cluster: Cluster) -> None:
-    lifecycle.down(cluster.home)
-    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(cluster.home.path) in _text(path)]
-    assert left == []
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system does not list processes in /proc")
+def test_when_a_cluster_is_down_nothing_runs_of_its_pods(tmp_path: Path, context: Path) -> None:
+    home = Home(tmp_path / "another")
+    build_image(home, context, "local/app:v1")
+    lifecycle.up(home)
+    try:
+        another = Cluster(home)
+        another.create("web", shell("sleep 4321 & sleep 4321"), terminationGracePeriodSeconds=3600)
+        another.wait("web", pod_is_ready)
+        assert _processes_of(home) != []
+    finally:
+        lifecycle.down(home)
+    assert _processes_of(home) == []
+
+
+def _processes_of(home: Home) -> list[str]:
+    """The command lines that name that home."""
+    return [found for path in Path("/proc").glob("[0-9]*/cmdline") if str(home.path) in (found := _text(path))]
 
 
 def _text(path: Path) -> str:

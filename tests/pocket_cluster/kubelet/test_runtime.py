@@ -6,27 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import eventually
 
 from pocket_cluster.kubelet import logs
 from pocket_cluster.kubelet.images import build_image, find_image
 
 if TYPE_CHECKING:
     from conftest import Runtime
-
-
-DEADLINE_SECONDS = 20.0
-
-
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def python(code: str) -> list[str]:
@@ -154,7 +144,7 @@ def test_what_a_program_leaves_behind_ends_with_it(runtime: Runtime) -> None:
     left = [int(pid) for pid in runtime.output_of(["sh", "-c", script]).split()]
     assert len(left) == 2
     for pid in left:
-        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), f"{pid} still runs")
+        eventually(lambda pid=pid: not Path(f"/proc/{pid}").exists(), f"{pid} has ended")
 
 
 def test_a_signal_reaches_only_a_program_that_handles_it_as_a_containers_first_process(runtime: Runtime) -> None:
@@ -173,7 +163,7 @@ def start_and_hear(runtime: Runtime, argv: list[str]) -> str:
     """Start a program and wait for its first line."""
     log = runtime.home.logs_dir / f"{time.monotonic_ns()}.log"
     name = runtime.start(argv, log)
-    wait_until(lambda: bool(logs.last_lines(log, 1)), "it does not start")
+    eventually(lambda: bool(logs.last_lines(log, 1)), "it starts")
     return name
 
 
@@ -208,13 +198,13 @@ def test_lines_are_logged_with_their_times_and_without_the_machines_paths(runtim
 def test_a_runtime_that_is_killed_takes_its_containers_with_it_and_the_next_ends_what_is_left(runtime: Runtime) -> None:
     first = runtime.start(["sh", "-c", "sleep 4321; true"])
     pid = next(each["pid"] for each in runtime.ask("list")["containers"] if each["id"] == first)
-    wait_until(lambda: len(_members(pid)) == 2, "the shell does not start sleep")
+    eventually(lambda: len(_members(pid)) == 2, "the shell starts sleep")
     group = _members(pid)
     runtime.process.kill()
     runtime.process.wait()
     runtime.start_process()
     for member in group:
-        wait_until(lambda member=member: not _runs(member), f"{member} still runs")
+        eventually(lambda member=member: not _runs(member), f"{member} has ended")
     assert runtime.ask("list")["containers"] == []
 
 

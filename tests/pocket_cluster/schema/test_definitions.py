@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 from pocket_cluster.api.resources import DEPLOYMENTS, PODS, SERVICES, Resource
 from pocket_cluster.apiserver.schema import definition_for, definitions
@@ -32,7 +33,7 @@ def test_an_unknown_kind_is_a_key_error() -> None:
 def test_finding_the_definitions_does_not_import_their_package() -> None:
     code = "import sys; from pocket_cluster.apiserver.schema import definitions as d; d.load_definitions(); "
     code += "assert 'kubernetes_validate' not in sys.modules and 'jsonschema' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=DEADLINE_SECONDS)
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

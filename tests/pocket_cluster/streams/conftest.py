@@ -7,18 +7,17 @@ import json
 import shutil
 import ssl
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import DEADLINE_SECONDS, eventually
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
 from pocket_cluster.kubelet.images import build_image
 
-DEADLINE_SECONDS = 30.0
 CONTAINERFILE = """
 FROM python:3.13-slim
 WORKDIR /src
@@ -40,7 +39,9 @@ class Cluster:
 
     def kubectl(self, *arguments: str, said: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl to its end; ``said`` is its standard input."""
-        return subprocess.run(self.command(*arguments), input=said, capture_output=True, text=True, timeout=30)
+        return subprocess.run(
+            self.command(*arguments), input=said, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+        )
 
     def output(self, *arguments: str, said: str | None = None) -> str:
         """What kubectl prints; AssertionError when it fails."""
@@ -55,7 +56,7 @@ class Cluster:
         credentials = self.home.credentials("admin")
         context = ssl.create_default_context(cafile=credentials.ca_file)
         host = credentials.server.removeprefix("https://")
-        connection = http.client.HTTPSConnection(host, timeout=20, context=context)
+        connection = http.client.HTTPSConnection(host, timeout=DEADLINE_SECONDS, context=context)
         all_headers = {"Authorization": f"Bearer {credentials.token}", **(headers or {})}
         connection.request(method, f"/api/v1/namespaces/default/{path}", body, all_headers)
         answer = connection.getresponse()
@@ -63,19 +64,10 @@ class Cluster:
         connection.close()
         return found
 
-    def eventually(self, is_so: Callable[[], Any], why: str) -> Any:
-        """The first true answer; AssertionError when there is none in time."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            found = is_so()
-            if found:
-                return found
-            assert time.monotonic() < deadline, why
-            time.sleep(0.05)
-
     def pods(self) -> list[str]:
         """The names of the Deployment's two pods, as soon as both are ready."""
-        found: list[str] = self.eventually(self._both_pods, "two ready pods")
+        found = eventually(self._both_pods, "two ready pods")
+        assert found
         return found
 
     def _both_pods(self) -> list[str] | None:
@@ -102,7 +94,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, kubectl: str) -> Iterator[
     build_image(home, context, "local/echo:v1")
     found = Cluster(home, kubectl)
     found.output("apply", "-f", str(HERE / "objects.yaml"))
-    found.output("rollout", "status", "deploy/web", "--timeout", "25s")
-    found.output("wait", "--for=condition=Ready", "pod/two", "--timeout", "25s")
+    found.output("rollout", "status", "deploy/web", "--timeout", "100s")
+    found.output("wait", "--for=condition=Ready", "pod/two", "--timeout", "100s")
     yield found
     lifecycle.down(home)

@@ -11,11 +11,11 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import DEADLINE_SECONDS, eventually, eventually_says
 
 from pocket_cluster.kubelet.remote_command import signal_for_first_process
 
@@ -41,7 +41,9 @@ def test_output_errors_and_the_exit_code_come_back_apart(cluster: Cluster, pod: 
 
 def test_the_oldest_kubectl_gets_the_same(cluster: Cluster, pod: str, oldest_kubectl: str) -> None:
     command = [oldest_kubectl, "--kubeconfig", str(cluster.home.kubeconfig), "exec", "-i", pod, "--"]
-    done = subprocess.run([*command, "sh", "-c", "cat; exit 4"], input=b"said", capture_output=True, timeout=30)
+    done = subprocess.run(
+        [*command, "sh", "-c", "cat; exit 4"], input=b"said", capture_output=True, timeout=DEADLINE_SECONDS
+    )
     assert (done.stdout, done.returncode) == (b"said", 4)
 
 
@@ -136,7 +138,7 @@ def test_a_command_that_cannot_start_is_an_error_as_a_real_cluster_words_it(
     ],
 )
 def test_a_pod_without_a_place_for_commands_says_why(cluster: Cluster, arguments: list[str], why: str) -> None:
-    cluster.eventually(lambda: "CrashLoop" in cluster.output("get", "pod", "broken"), "the pod has not failed")
+    eventually(lambda: "CrashLoop" in cluster.output("get", "pod", "broken"), "the pod fails")
     done = cluster.kubectl("exec", *arguments, "--", "true")
     assert done.returncode == 1
     assert why in done.stderr
@@ -162,7 +164,7 @@ def test_an_unknown_protocol_is_refused_by_name(cluster: Cluster, pod: str) -> N
 def test_kill_1_reaches_the_pods_own_first_process(cluster: Cluster) -> None:
     before = _restarts(cluster)
     assert cluster.kubectl("exec", cluster.pods()[0], "--", "sh", "-c", "kill -TERM 1").returncode == 0
-    cluster.eventually(lambda: _restarts(cluster) == before + 1, "no container was started again")
+    eventually(lambda: _restarts(cluster) == before + 1, "the container is started again")
 
 
 def _restarts(cluster: Cluster) -> int:
@@ -199,7 +201,7 @@ def test_a_command_ends_when_its_caller_goes(cluster: Cluster, pod: str) -> None
         assert caller.stdout
         number = int(caller.stdout.readline())
         caller.kill()
-    cluster.eventually(lambda: not _runs(number), "the command goes on without its caller")
+    eventually(lambda: not _runs(number), "the command ends without its caller")
 
 
 def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
@@ -221,8 +223,8 @@ def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, po
         number = int(caller.stdout.readline())
         os.kill(_component(cluster, "kubelet"), signal.SIGKILL)
         assert caller.wait(20) == 1
-    cluster.eventually(lambda: not _runs(number), "the command goes on without its kubelet")
-    cluster.eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "no kubelet answers")
+    eventually(lambda: not _runs(number), "the command ends without its kubelet")
+    eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
     assert not list(cluster.home.run_dir.glob("exec-*"))
 
 
@@ -234,7 +236,7 @@ def test_a_part_of_the_cluster_that_is_stopped_is_no_success(cluster: Cluster, p
         assert caller.stdout.readline() == "begun\n"
         os.kill(_component(cluster, component), signal.SIGTERM)
         assert caller.wait(20) == 1
-    cluster.eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "no kubelet answers")
+    eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
 
 
 def test_a_command_ends_for_its_caller_when_the_runtime_ends(cluster: Cluster) -> None:
@@ -281,13 +283,14 @@ class Typist:
 
     def sees(self, text: str) -> str:
         """Everything up to this text, which is then forgotten."""
-        deadline = time.monotonic() + 20
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            if select.select([self.screen], [], [], 0.2)[0]:
-                self.seen += os.read(self.screen, 65536).decode()
+        eventually_says(self._read, text)
         before, _, self.seen = self.seen.partition(text)
         return before
+
+    def _read(self) -> str:
+        if select.select([self.screen], [], [], 0.2)[0]:
+            self.seen += os.read(self.screen, 65536).decode()
+        return self.seen
 
     def exit_code(self) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import DEADLINE_SECONDS, eventually
 
 if TYPE_CHECKING:
     from conftest import Cluster
@@ -44,7 +45,7 @@ class Forwarded:
                 self.ports[int(found[2])] = int(found[1])
 
     def connect(self, port: int = 3000) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=20)
+        return http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=DEADLINE_SECONDS)
 
     def get(self, port: int = 3000) -> dict[str, Any]:
         with contextlib.closing(self.connect(port)) as connection:
@@ -102,7 +103,7 @@ def test_much_content_arrives_whole_both_ways(cluster: Cluster) -> None:
     cluster.output("wait", "--for=condition=Ready", "pod/counter", "--timeout", "20s")
     with forwarding(cluster.command("port-forward", "counter", ":4000")) as forwarded:
         size = 8_000_000
-        connection = cluster.eventually(lambda: _connected(forwarded), "the program does not listen")
+        connection = eventually(lambda: _connected(forwarded), "the program listens")
         connection.sock.sendall(b"y" * size)
         connection.sock.shutdown(1)  # no more to send, but all to receive
         with connection.sock.makefile("rb") as answer:
@@ -121,7 +122,7 @@ def test_two_ports_lead_to_their_own_programs_and_a_closed_one_ends_it(cluster: 
         assert forwarded.get()["pod"] in cluster.pods()
         with pytest.raises(ConnectionResetError):
             forwarded.get(9999)
-        _, said = forwarded.process.communicate(timeout=20)
+        _, said = forwarded.process.communicate(timeout=DEADLINE_SECONDS)
     assert forwarded.process.returncode == 1
     assert "error forwarding port 9999 to pod " in said
     assert "IPv4: dial tcp4 127.0.0.1:9999: connect: connection refused" in said
@@ -135,7 +136,7 @@ def test_it_is_lost_with_its_pod_though_others_are_there(cluster: Cluster) -> No
         cluster.output("delete", "pod", pod)
         with pytest.raises(ConnectionResetError):
             forwarded.get()
-        _, said = forwarded.process.communicate(timeout=20)
+        _, said = forwarded.process.communicate(timeout=DEADLINE_SECONDS)
     assert "is closed" in said
     assert said.endswith("error: lost connection to pod\n")
 

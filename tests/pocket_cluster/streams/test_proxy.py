@@ -8,6 +8,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 from pocket_cluster.apiserver.errors import StatusError
 from pocket_cluster.apiserver.proxied_links import rewrite_link, rewrite_page
@@ -123,7 +124,7 @@ def test_kubectl_reaches_a_service_raw_and_through_its_own_proxy(cluster: Cluste
     with subprocess.Popen(cluster.command("proxy", "--port", "0"), stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdout
         address = proxy.stdout.readline().split()[-1]  # Starting to serve on 127.0.0.1:PORT
-        with urllib.request.urlopen(f"http://{address}{PREFIX}/y", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://{address}{PREFIX}/y", timeout=DEADLINE_SECONDS) as answer:
             assert json.load(answer)["path"] == "/y"
         proxy.terminate()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 kubernetes = pytest.importorskip("kubernetes", reason="The official client is part of the course, not of the cluster.")
 stream = pytest.importorskip("kubernetes.stream")
@@ -38,11 +39,11 @@ def test_exec_talks_in_steps_and_knows_the_exit_code(api: Any, cluster: Cluster)
     script = "read line; echo got $line; read line; echo bad $line >&2; read line; exit 5"
     shell = execute(api, cluster.pods()[0], ["sh", "-c", script], stdin=True, _preload_content=False)
     shell.write_stdin("one\n")
-    assert shell.readline_stdout(timeout=20) == "got one"
+    assert shell.readline_stdout(timeout=DEADLINE_SECONDS) == "got one"
     shell.write_stdin("two\n")
-    assert shell.readline_stderr(timeout=20) == "bad two"
+    assert shell.readline_stderr(timeout=DEADLINE_SECONDS) == "bad two"
     shell.write_stdin("three\n")  # the client forgets a line that comes together with the end
-    shell.run_forever(timeout=20)
+    shell.run_forever(timeout=DEADLINE_SECONDS)
     assert shell.returncode == 5
 
 
@@ -51,7 +52,7 @@ def error_channel(api: Any, pod: str, command: list[str], protocol: str) -> dict
     api.api_client.default_headers["sec-websocket-protocol"] = protocol
     try:
         shell = execute(api, pod, command, _preload_content=False)
-        shell.run_forever(timeout=20)
+        shell.run_forever(timeout=DEADLINE_SECONDS)
     finally:
         del api.api_client.default_headers["sec-websocket-protocol"]
     assert shell.subprotocol == protocol
