@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the steps of the gate (`bash .ci/run`) or of the full check (`bash .ci/full`), and prints one table at the end.
 
-    bash .ci/run              what every change passes, about ten minutes with its tools kept in ~/.cache/kubechaos-ci
+    bash .ci/run              what every change passes; twelve minutes with its tools kept in ~/.cache/kubechaos-ci
     bash .ci/full             everything, as long as it takes; what cannot run here is named, and is not green
     bash .ci/run lint tests   some steps alone
 

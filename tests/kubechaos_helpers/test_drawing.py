@@ -14,6 +14,7 @@ from threads import threads
 from kubechaos_helpers import Cluster, CourseError, drawing
 from kubechaos_helpers.live_drawing import LiveDrawing
 from kubechaos_helpers.style import KNOWN, OTHERS
+from kubechaos_helpers.widgets import Background
 from kubechaos_helpers.wiring import Wiring, wire
 
 SERVICE = "kubechaos-svc"
@@ -180,10 +181,14 @@ def test_a_kept_notebook_has_the_moment_when_the_cell_ran(lesson: Cluster, live:
     assert live._repr_mimebundle_()["text/plain"] == kept
 
 
-def test_the_stop_button_and_the_cell_run_again_end_a_drawing(lesson: Cluster, live: LiveDrawing) -> None:
+def test_the_stop_button_and_the_cell_run_again_end_a_drawing(
+    lesson: Cluster, live: LiveDrawing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     again = lesson.draw(SERVICE)
     eventually_says(lambda: live.text, "Stopped.")
-    again._button.click()
+    with monkeypatch.context() as patch:
+        patch.setattr(Background, "join", lambda _: pytest.fail("a callback must not wait for the work to end"))
+        again._button.click()
     eventually_says(lambda: again.text, "Stopped.")
     eventually(lambda: again._button.disabled, "the button is off")
     eventually(threads, "no thread is left", so=lambda left: left == [])
