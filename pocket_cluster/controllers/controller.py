@@ -20,9 +20,11 @@ from pocket_cluster.api.objects import (
     owner_reference,
     uid,
 )
-from pocket_cluster.api.resources import Resource
+from pocket_cluster.api.resources import PODS, Resource
 from pocket_cluster.api.selectors import LabelSelector
 from pocket_cluster.api.workqueue import WorkQueue, run_workers
+
+FIRST_BATCH = 1
 
 
 class Informers:
@@ -61,6 +63,19 @@ class Controller:
         await self.informers.wait_synced()
         await asyncio.gather(run_workers(self.queue, self.reconcile, self.workers, self.name), self._events.run())
 
+    async def create_pod(self, of: Resource, owner: Object, pod: Object) -> ApiError | None:
+        """Create a pod of ``owner``, of the kind ``of``, and tell it so; what the API server refused."""
+        try:
+            created = await self.client.create(PODS, pod, namespace(owner))
+        except ApiError as error:
+            if is_terminating(error):
+                return None
+            self.tell(of, owner, "Warning", "FailedCreate", f"Error creating: {error.message}")
+            return error
+        self.informers.of(PODS).remember(created)
+        self.tell(of, owner, "Normal", "SuccessfulCreate", f"Created pod: {name(created)}")
+        return None
+
     async def reconcile(self, key: str) -> None:
         """Bring what the key names one step nearer to what is wanted; called again after every change."""
         raise NotImplementedError
@@ -79,6 +94,19 @@ class Controller:
                     self.queue.add(join_key(namespace(obj), owner["name"]))
 
         return handler
+
+
+async def in_growing_batches(number: int, create: Callable[[], Awaitable[ApiError | None]]) -> ApiError | None:
+    """Create in batches of 1, 2, 4 … so that a quota or a mistake costs few requests (slowStartBatch)."""
+    done, size = 0, FIRST_BATCH
+    while done < number:
+        answers = await asyncio.gather(*(create() for _ in range(min(size, number - done))))
+        problem = next(filter(None, answers), None)
+        if problem:
+            return problem
+        done += len(answers)
+        size *= 2
+    return None
 
 
 async def claim(

@@ -28,10 +28,9 @@ from pocket_cluster.controllers.controller import (
     Controller,
     claim,
     ignore_missing,
-    is_terminating,
+    in_growing_batches,
 )
 from pocket_cluster.controllers.job_pods import FINALIZER, is_tracked, new_pod
-from pocket_cluster.controllers.replica_set import in_growing_batches
 
 OWN_NAME = "kubernetes.io/job-controller"
 
@@ -75,7 +74,9 @@ class JobController(Controller):
         await asyncio.gather(*(self._release(pod) for pod in plan.release))
         await asyncio.gather(*(self._delete(job, pod) for pod in plan.delete))
         missing = iter(plan.create)
-        problem = await in_growing_batches(len(plan.create), lambda: self._create(job, next(missing)))
+        problem = await in_growing_batches(
+            len(plan.create), lambda: self.create_pod(JOBS, job, new_pod(job, next(missing)))
+        )
         if plan.again is not None:
             self.queue.add_after(key, plan.again)
         if problem:
@@ -101,18 +102,6 @@ class JobController(Controller):
                 text = "Job completed" if kind == "Complete" else after["message"]
                 self.tell(JOBS, written, event, reason or after["reason"], text)
         return written
-
-    async def _create(self, job: Object, index: int | None) -> ApiError | None:
-        try:
-            pod = await self.client.create(PODS, new_pod(job, index), namespace(job))
-        except ApiError as error:
-            if is_terminating(error):
-                return None
-            self.tell(JOBS, job, "Warning", "FailedCreate", f"Error creating: {error.message}")
-            return error
-        self.pods.remember(pod)
-        self.tell(JOBS, job, "Normal", "SuccessfulCreate", f"Created pod: {name(pod)}")
-        return None
 
     async def _delete(self, job: Object, pod: Object) -> None:
         try:

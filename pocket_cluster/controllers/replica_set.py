@@ -7,7 +7,6 @@ write goes into the cache at once, so the cache is never behind this controller'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,10 +25,14 @@ from pocket_cluster.api.objects import (
 from pocket_cluster.api.resources import PODS, REPLICA_SETS
 from pocket_cluster.api.selectors import from_label_selector_object
 from pocket_cluster.controllers import replica_set_decisions as decisions
-from pocket_cluster.controllers.controller import Controller, claim, ignore_missing, is_controlled_by, is_terminating
+from pocket_cluster.controllers.controller import (
+    Controller,
+    claim,
+    ignore_missing,
+    in_growing_batches,
+    is_controlled_by,
+)
 from pocket_cluster.controllers.replica_set_decisions import Failure
-
-FIRST_BATCH = 1
 
 
 class ReplicaSetController(Controller):
@@ -83,7 +86,9 @@ class ReplicaSetController(Controller):
         """Create or delete pods; what the API server refused."""
         surplus = decisions.surplus(replica_set, active)
         if surplus < 0:
-            return await in_growing_batches(-surplus, lambda: self._create(replica_set))
+            return await in_growing_batches(
+                -surplus, lambda: self.create_pod(REPLICA_SETS, replica_set, decisions.new_pod(replica_set))
+            )
         if surplus > 0:
             ordered = decisions.first_to_go(active, self._related(replica_set), datetime.now(UTC))
             answers = await asyncio.gather(*(self._delete(replica_set, pod) for pod in ordered[:surplus]))
@@ -101,18 +106,6 @@ class ReplicaSetController(Controller):
         } or {uid(replica_set)}
         pods = self.pods.by_namespace(namespace(replica_set))
         return [pod for pod in pods if (reference := controller_of(pod)) and reference["uid"] in family]
-
-    async def _create(self, replica_set: Object) -> ApiError | None:
-        try:
-            pod = await self.client.create(PODS, decisions.new_pod(replica_set), namespace(replica_set))
-        except ApiError as error:
-            if is_terminating(error):
-                return None
-            self.tell(REPLICA_SETS, replica_set, "Warning", "FailedCreate", f"Error creating: {error.message}")
-            return error
-        self.pods.remember(pod)
-        self.tell(REPLICA_SETS, replica_set, "Normal", "SuccessfulCreate", f"Created pod: {name(pod)}")
-        return None
 
     async def _delete(self, replica_set: Object, pod: Object) -> ApiError | None:
         try:
@@ -143,16 +136,3 @@ class ReplicaSetController(Controller):
         seconds = decisions.seconds_to_next_look(replica_set, active, moment)
         if seconds is not None:
             self.queue.add_after(key, seconds)
-
-
-async def in_growing_batches(number: int, create: Callable[[], Awaitable[ApiError | None]]) -> ApiError | None:
-    """Create in batches of 1, 2, 4 … so that a quota or a mistake costs few requests (slowStartBatch)."""
-    done, size = 0, FIRST_BATCH
-    while done < number:
-        answers = await asyncio.gather(*(create() for _ in range(min(size, number - done))))
-        problem = next(filter(None, answers), None)
-        if problem:
-            return problem
-        done += len(answers)
-        size *= 2
-    return None

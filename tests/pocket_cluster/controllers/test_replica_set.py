@@ -14,8 +14,8 @@ import yaml
 from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
-from pocket_cluster.controllers.controller import Informers
-from pocket_cluster.controllers.replica_set import ReplicaSetController, in_growing_batches
+from pocket_cluster.controllers.controller import Informers, in_growing_batches
+from pocket_cluster.controllers.replica_set import ReplicaSetController
 from pocket_cluster.controllers.replica_set_decisions import (
     BURST,
     Failure,
