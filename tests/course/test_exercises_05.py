@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from acts import Act, Found, applied, deleted, nothing, patched, steps
+from eventually import eventually
 
 from kubechaos_helpers import Cluster
 from kubechaos_helpers.course import faults
@@ -69,8 +70,8 @@ def out_and_never_ready(cluster: Cluster) -> None:
     templated(CUSTOM, image="local/kubechaos:v9")(cluster)
     patched("deployments", CUSTOM, {"spec": {"replicas": 1}})(cluster)
     cluster.wait_until_served_by(SERVICE, 2)
-    while not cluster.objects("pods", "version=custom"):
-        assert cluster.read("deployment", CUSTOM)["spec"]["replicas"] == 1
+    eventually(lambda: cluster.objects("pods", "version=custom"), "the custom pod is made")
+    assert cluster.read("deployment", CUSTOM)["spec"]["replicas"] == 1
     labelled(cluster, app="in-study")
 
 

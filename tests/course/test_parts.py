@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from eventually import eventually
 
 from kubechaos_helpers import Cluster, CourseError
 from kubechaos_helpers.course import catch_me_up, check, explain, hints, quiz, record
@@ -192,11 +193,11 @@ def test_an_application_of_the_learners_that_cannot_start_is_explained(
 def test_a_service_that_is_deleted_while_it_is_probed_is_a_visit_without_an_answer(embedded: Cluster) -> None:
     bring_to(embedded, DUAL)
     running = embedded.start_probe("kubechaos-svc", visitors=2, requests=0, duration=30, keep_alive=False, pause=0.005)
-    while len(running.visits) < 20:
-        assert running.is_running
+    eventually(lambda: len(running.visits), "visits are made", so=lambda number: number >= 20)
+    assert running.is_running
     embedded.delete("service", "kubechaos-svc")
-    while not running.visits.errors:
-        assert running.is_running
+    eventually(lambda: running.visits.errors, "a visit fails")
+    assert running.is_running
     visits = running.stop()
     assert set(visits.errors) == {"no answer"}
     with pytest.raises(CourseError, match=r"There is no Service kubechaos-svc"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 DEADLINE_SECONDS = 100.0
@@ -29,14 +29,22 @@ def eventually(
 
 
 async def eventually_async(
-    look: Callable[[], Seen], what: str, *, so: Callable[[Seen], object] = bool, seconds: float = DEADLINE_SECONDS
+    look: Callable[[], Seen | Awaitable[Seen]],
+    what: str,
+    *,
+    so: Callable[[Seen], object] = bool,
+    seconds: float = DEADLINE_SECONDS,
 ) -> Seen:
-    """The same where an event loop runs, which goes on meanwhile."""
+    """The same where an event loop runs, which goes on meanwhile; ``look`` may be a coroutine function."""
     deadline = time.monotonic() + seconds
-    while not so(seen := look()):
+    while not so(seen := await _seen(look())):
         assert time.monotonic() < deadline, _in_vain(what, seen, seconds)
         await asyncio.sleep(PAUSE_SECONDS)
     return seen
+
+
+async def _seen(found: Seen | Awaitable[Seen]) -> Seen:
+    return await found if isinstance(found, Awaitable) else found
 
 
 def _in_vain(what: str, seen: object, seconds: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eventually import DEADLINE_SECONDS
+from eventually import DEADLINE_SECONDS, eventually_async
 
 from pocket_cluster import apiserver, certificates, controllers, scheduler
 from pocket_cluster.api.client import ApiError, Client
@@ -120,7 +120,7 @@ async def control_plane(folder: Path, *watched: Resource) -> AsyncIterator[Contr
     home.prepare()
     stop, tasks = asyncio.Event(), []
     tasks.append(asyncio.ensure_future(apiserver.run(home, stop)))
-    await _until_it_answers(home)
+    await eventually_async(lambda: _answers(home), "the API server answers")
     async with Client(home.credentials("admin"), "test") as client, Client(home.credentials("admin"), "k") as another:
         informers = {resource: Informer(client, resource) for resource in watched}
         plane = ControlPlane(client, informers)
@@ -136,14 +136,12 @@ async def control_plane(folder: Path, *watched: Resource) -> AsyncIterator[Contr
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _until_it_answers(home: Home) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while True:
-            try:
-                await (await asyncio.open_connection("127.0.0.1", home.api_port))[1].drain()
-                return
-            except OSError:
-                await asyncio.sleep(0.01)
+async def _answers(home: Home) -> bool:
+    try:
+        await (await asyncio.open_connection("127.0.0.1", home.api_port))[1].drain()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from eventually import eventually_async
 
 from pocket_cluster.api.client import ApiError
 from pocket_cluster.api.objects import (
@@ -121,10 +121,8 @@ def test_a_deployment_becomes_pods_behind_its_service(in_cluster: InCluster) -> 
 
 async def told(plane: Plane, reason: str, number: int) -> list[str]:
     """The events of that reason, which are written in the background."""
-    async with asyncio.timeout(10):
-        while len(found := await messages(plane, reason)) < number:
-            await asyncio.sleep(0.01)
-    return found
+    wants = f"{number} events {reason}"
+    return await eventually_async(lambda: messages(plane, reason), wants, so=lambda found: len(found) >= number)
 
 
 def test_scaling_up_and_down_makes_exactly_the_pods_that_are_wanted(in_cluster: InCluster) -> None:

@@ -148,23 +148,27 @@ async def served_by(address, local: str | None = None) -> str:
 
 
 async def until_served(address, wanted=None) -> str:
-    """Connect until somebody (or ``wanted``) answers; the runner's deadline ends it."""
-    while True:
+    """Connect until somebody (or ``wanted``) answers."""
+
+    async def answer() -> str | None:
         with contextlib.suppress(ConnectionError):
-            found = await served_by(address)
-            if wanted in (None, found):
-                return found
-        await asyncio.sleep(0.01)
+            return await served_by(address)
+        return None
+
+    wants = f"{wanted or 'somebody'} answers at {address}"
+    return await eventually_async(answer, wants, so=lambda found: found is not None and wanted in (None, found))
 
 
 async def until_refused(address) -> None:
-    while True:
+    async def is_refused() -> bool:
         try:
             _, writer = await asyncio.open_connection(*address)
         except ConnectionRefusedError:
-            return
+            return True
         writer.close()
-        await asyncio.sleep(0.01)
+        return False
+
+    await eventually_async(is_refused, f"{address} refuses")
 
 
 def test_node_port_and_cluster_address_answer_once_there_are_endpoints_and_refuse_when_there_are_none(
