@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import aiohttp
 
@@ -46,8 +46,9 @@ class Informer:
     def add_handler(self, handler: Handler) -> None:
         self._handlers.append(handler)
 
-    def by_namespace(self, wanted: str) -> Iterator[Object]:
-        return (item for item in self.items.values() if namespace(item) == wanted)
+    def by_namespace(self, wanted: str) -> list[Object]:
+        """What is there at this moment; it stays as it is while the watch goes on."""
+        return [item for item in self.items.values() if namespace(item) == wanted]
 
     async def wait_synced(self, timeout: float = 30.0) -> None:
         """Wait until the first list is in ``items``; TimeoutError after ``timeout`` seconds."""

@@ -120,9 +120,14 @@ def pod_is_active(pod: Mapping[str, Any]) -> bool:
     return not finished and not is_being_deleted(pod)
 
 
+def time_text(moment: datetime) -> str:
+    """A moment in UTC as the API writes times: whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def now() -> str:
     """This moment as the API writes times: UTC, whole seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(datetime.now(UTC))
 
 
 def now_micro() -> str:

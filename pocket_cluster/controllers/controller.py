@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 
 from pocket_cluster.api.client import ApiError, Client
 from pocket_cluster.api.events import EventQueue, EventRecorder
@@ -114,7 +114,7 @@ async def claim(
     resource: Resource,
     owner: Object,
     of: Resource,
-    candidates: Iterator[Object],
+    candidates: Iterable[Object],
     selector: LabelSelector,
 ) -> list[Object]:
     """The candidates that belong to ``owner``: adopt orphans that match, let go what no longer does.
@@ -122,7 +122,7 @@ async def claim(
     Rules: pkg/controller/controller_ref_manager.go, ClaimObject.
     """
     claimed, orphans = [], []
-    for candidate in list(candidates):
+    for candidate in candidates:
         matches = selector.matches(labels(candidate))
         if is_controlled_by(candidate, owner):
             if matches:
@@ -156,27 +156,26 @@ async def _may_adopt(client: Client, of: Resource, owner: Object) -> bool:
 
 
 async def _adopt(client: Client, resource: Resource, obj: Object, owner: Object, of: Resource) -> Object | None:
-    body = {"metadata": {"ownerReferences": [owner_reference(of, owner)], "uid": uid(obj)}}
+    return await patch_metadata(client, resource, obj, {"ownerReferences": [owner_reference(of, owner)]})
+
+
+async def _release(client: Client, resource: Resource, obj: Object, owner: Object) -> None:
+    await patch_metadata(client, resource, obj, {"ownerReferences": [{"$patch": "delete", "uid": uid(owner)}]})
+
+
+# Not found; the name belongs to another object by now (the uid in the patch does not fit).
+GONE_OR_REPLACED = (404, 409, 422)
+
+
+async def patch_metadata(client: Client, resource: Resource, obj: Object, change: Object) -> Object | None:
+    """Change the metadata of this very object; None when it is gone, or another one has its name."""
+    body = {"metadata": {**change, "uid": uid(obj)}}
     try:
         return await client.patch(resource, name(obj), body, namespace(obj), kind="strategic")
     except ApiError as error:
         if error.code not in GONE_OR_REPLACED:
             raise
         return None
-
-
-async def _release(client: Client, resource: Resource, obj: Object, owner: Object) -> None:
-    reference = {"$patch": "delete", "uid": uid(owner)}
-    body = {"metadata": {"ownerReferences": [reference], "uid": uid(obj)}}
-    try:
-        await client.patch(resource, name(obj), body, namespace(obj), kind="strategic")
-    except ApiError as error:
-        if error.code not in GONE_OR_REPLACED:
-            raise
-
-
-# Not found; the name belongs to another object by now (the uid in the patch does not fit).
-GONE_OR_REPLACED = (404, 409, 422)
 
 
 async def ignore_missing(call: Awaitable[object]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from pocket_cluster.api.objects import Object, condition, name, parse_time
+from pocket_cluster.api.objects import Object, condition, name, parse_time, time_text
 from pocket_cluster.controllers.deployment_rollout import Step, has_deadline, is_complete
 from pocket_cluster.controllers.deployment_size import least_available, observed, replica_count
 
@@ -23,7 +23,7 @@ class Conditions:
 
     def __init__(self, conditions: Sequence[Object], moment: datetime) -> None:
         self.all = list(conditions)
-        self._moment = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._moment = time_text(moment)
 
     def get(self, kind: str) -> Object | None:
         return next((each for each in self.all if each["type"] == kind), None)

@@ -24,11 +24,11 @@ from pocket_cluster.api.resources import JOBS, PODS
 from pocket_cluster.api.selectors import from_label_selector_object
 from pocket_cluster.controllers import job_decisions as decisions
 from pocket_cluster.controllers.controller import (
-    GONE_OR_REPLACED,
     Controller,
     claim,
     ignore_missing,
     in_growing_batches,
+    patch_metadata,
 )
 from pocket_cluster.controllers.job_pods import FINALIZER, is_tracked, new_pod
 
@@ -63,8 +63,7 @@ class JobController(Controller):
 
     async def _reconcile(self, key: str, job: Object) -> None:
         selector = from_label_selector_object(job["spec"].get("selector"))
-        candidates = iter(self.pods.by_namespace(namespace(job)))
-        pods = await claim(self.client, PODS, job, JOBS, candidates, selector)
+        pods = await claim(self.client, PODS, job, JOBS, self.pods.by_namespace(namespace(job)), selector)
         if is_being_deleted(job) or decisions.finished_as(job):
             await asyncio.gather(*(self._release(pod) for pod in pods if is_tracked(pod)))
             await self._end_of_life(key, job)
@@ -116,14 +115,8 @@ class JobController(Controller):
 
     async def _release(self, pod: Object) -> None:
         """Take the finalizer from a pod."""
-        body = {"metadata": {"uid": uid(pod), "$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
-        try:
-            freed = await self.client.patch(PODS, name(pod), body, namespace(pod), kind="strategic")
-        except ApiError as error:
-            if error.code not in GONE_OR_REPLACED:
-                raise
-            return
-        if not is_being_deleted(freed):
+        freed = await patch_metadata(self.client, PODS, pod, {"$deleteFromPrimitiveList/finalizers": [FINALIZER]})
+        if freed and not is_being_deleted(freed):
             self.pods.remember(freed)
 
 

@@ -17,12 +17,13 @@ from pocket_cluster.api.objects import (
     pod_is_active,
     pod_is_ready,
     set_condition,
+    time_text,
     uid,
 )
 from pocket_cluster.controllers.job_failure import FailureRules
 from pocket_cluster.controllers.job_indexes import parse_indexes, show_indexes
 from pocket_cluster.controllers.job_pods import finish_time, index_of, is_tracked, phase
-from pocket_cluster.controllers.replica_set_decisions import first_to_go
+from pocket_cluster.controllers.replica_set_decisions import first_to_go, is_ending
 
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 10.0, 600.0
 REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
@@ -48,11 +49,13 @@ def plan(job: Object, pods: Sequence[Object], moment: datetime) -> Plan:
 
 def finished_as(job: Object) -> Object | None:
     """The condition Complete or Failed, when it holds."""
-    for kind in TARGETS.values():
-        found = condition(job, kind)
-        if found and found["status"] == "True":
-            return found
-    return None
+    return next(filter(None, (_holding(job, kind) for kind in TARGETS.values())), None)
+
+
+def _holding(job: Object, kind: str) -> Object | None:
+    """The condition, when it holds."""
+    found = condition(job, kind)
+    return found if found and found["status"] == "True" else None
 
 
 def seconds_to_live(job: Object, moment: datetime) -> float | None:
@@ -73,7 +76,7 @@ class _Look:
         self.is_indexed = self.spec.get("completionMode") == "Indexed"
         self.rules = FailureRules(self.spec.get("podFailurePolicy") or {})
         self.active = [pod for pod in pods if pod_is_active(pod)]
-        self.ending = [pod for pod in pods if is_being_deleted(pod) and phase(pod) not in ("Succeeded", "Failed")]
+        self.ending = [pod for pod in pods if is_ending(pod)]
         self.conditions: list[Object] = [*(self.before.get("conditions") or [])]
         self.start = self.before.get("startTime")
         self._count()
@@ -132,33 +135,30 @@ class _Look:
         target = self._target()
         if target:
             self._finish(target)
-            return Plan(self._status(), self.release, self.active, [])
-        if self.spec.get("suspend"):
+        if target or self.spec.get("suspend"):
             return Plan(self._status(), self.release, self.active, [])
         return self._manage()
 
     def _suspend_or_resume(self) -> None:
-        now = _text(self.moment)
-        suspended = condition(self.job, "Suspended")
+        was_suspended = _holding(self.job, "Suspended")
         if self.spec.get("suspend"):
-            if not (suspended and suspended["status"] == "True"):
+            if not was_suspended:
                 self._say("Suspended", "True", ("JobSuspended", "Job suspended"))
             self.start = None
         else:
-            if suspended and suspended["status"] == "True":
+            if was_suspended:
                 self._say("Suspended", "False", ("JobResumed", "Job resumed"))
-            self.start = self.start or now
+            self.start = self.start or time_text(self.moment)
 
     def _say(self, kind: str, status: str, why: tuple[str, str]) -> None:
-        now = _text(self.moment)
+        now = time_text(self.moment)
         new = {"type": kind, "status": status, "reason": why[0], "message": why[1]}
         self.conditions = set_condition(self.conditions, {**new, "lastProbeTime": now, "lastTransitionTime": now})
 
     def _target(self) -> str | None:
         """Where the Job is heading, once that is settled: its condition SuccessCriteriaMet or FailureTarget."""
         for kind in TARGETS:
-            found = condition(self.job, kind)
-            if found and found["status"] == "True":
+            if _holding(self.job, kind):
                 return kind
         why = self._failure()
         if why:
@@ -183,13 +183,12 @@ class _Look:
         """Restarts of containers count as failures where the kubelet restarts them."""
         if self.spec["template"]["spec"].get("restartPolicy") != "OnFailure":
             return 0
-        statuses = [pod.get("status") or {} for pod in self.active]
-        lists = [
-            each
-            for status in statuses
-            for each in (status.get("initContainerStatuses"), status.get("containerStatuses"))
-        ]
-        return sum(int(each.get("restartCount", 0)) for found in lists for each in found or [])
+        return sum(
+            int(each.get("restartCount", 0))
+            for pod in self.active
+            for kind in ("initContainerStatuses", "containerStatuses")
+            for each in (pod.get("status") or {}).get(kind) or []
+        )
 
     def _seconds_to_deadline(self) -> float | None:
         seconds = self.spec.get("activeDeadlineSeconds")
@@ -253,7 +252,7 @@ class _Look:
         fields: dict[str, Any] = {
             **{field: number for field, number in numbers.items() if number},
             "startTime": self.start,
-            "completionTime": _text(self.moment) if is_complete else None,
+            "completionTime": time_text(self.moment) if is_complete else None,
             "completedIndexes": show_indexes(self.completed) or None,
             "conditions": self.conditions or None,
         }
@@ -266,7 +265,3 @@ class _Look:
 
 
 COUNTED = ("succeeded", "failed")
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -22,6 +22,7 @@ from pocket_cluster.api.objects import (
     parse_time,
     pod_is_active,
     pod_is_ready,
+    time_text,
     uid,
 )
 from pocket_cluster.api.resources import REPLICA_SETS
@@ -186,6 +187,6 @@ def _conditions(replica_set: Object, moment: datetime, failure: Failure | None) 
         return others
     if len(others) < len(before):
         return list(before)
-    since = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = time_text(moment)
     failed = {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": since, **failure._asdict()}
     return [*others, failed]

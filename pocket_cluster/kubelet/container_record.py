@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pocket_cluster.api.objects import Object, parse_time
+from pocket_cluster.api.objects import Object, parse_time, time_text
 from pocket_cluster.kubelet.back_off import BackOff
 
 RUNTIME_NAME = "pocket"
@@ -102,7 +102,7 @@ def full_id(container: str) -> str:
 
 
 def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(datetime.fromtimestamp(seconds, UTC))
 
 
 def records_of(pod: Object) -> dict[str, ContainerRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import yaml
 
 from pocket_cluster.api.objects import Object, condition, labels, name
 from pocket_cluster.api.resources import JOBS, PODS
+from pocket_cluster.controllers.controller import Informers
+from pocket_cluster.controllers.job import JobController
 from pocket_cluster.controllers.job_decisions import plan, seconds_to_live
 from pocket_cluster.controllers.job_indexes import parse_indexes, show_indexes
 from pocket_cluster.controllers.job_pods import FINALIZER, INDEX, new_pod
@@ -94,6 +97,27 @@ def test_a_job_ends_with_its_last_pod_and_takes_its_pods_with_it(in_cluster: Any
         await plane.until(lambda: not plane.items(JOBS) and not plane.items(PODS), "all to be gone")
 
     in_cluster(story, JOBS, PODS)
+
+
+def test_pods_of_a_job_that_is_gone_are_freed_though_they_vanish_meanwhile() -> None:
+    class Api:
+        """Removes a pod as soon as nothing keeps it, and its watch says so at once."""
+
+        async def patch(self, _resource: Any, name: str, _change: Object, namespace: str, **_: Any) -> Object:
+            return pods.items.pop(f"{namespace}/{name}") | {"metadata": {"deletionTimestamp": ago(0)}}
+
+    async def story() -> None:
+        await JobController(api, informers).reconcile("default/sums")
+
+    api: Any = Api()
+    informers = Informers(api)
+    pods = informers.of(PODS)
+    for number in range(3):
+        pod = new_pod(make_job({}), None)
+        pod["metadata"] |= {"name": f"sums-{number}", "uid": str(number)}
+        pods.items[f"default/sums-{number}"] = pod
+    asyncio.run(story())
+    assert pods.items == {}
 
 
 def make(name: str, **spec: Any) -> Object:
