@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pocket_cluster.api.objects import Object, name
+from pocket_cluster.api.objects import Object, name, time_text
 from pocket_cluster.api.resources import NAMESPACES, PODS, Resource
 from pocket_cluster.apiserver import admission, errors, schema
 from pocket_cluster.apiserver.list_options import Selection
@@ -128,18 +128,15 @@ class Deleter:
         metadata = new["metadata"]
         grace = _grace(kind, new, options)
         _add_finalizers(kind, metadata, options)
-        must_wait = bool(metadata.get("finalizers")) or grace > 0 or kind.resource is NAMESPACES
-        if not must_wait:
-            if kind.resource is PODS:
-                _mark(kind, new, 0)  # a pod that ends at once is shown as one that was given no time
-            if options.dry_run:
-                return Entry(new, current.revision, encode(new)), True
-            return await self.store.delete(kind.collection, key, current.revision, new), True
-        if not _mark(kind, new, grace):
+        is_gone = not (metadata.get("finalizers") or grace > 0 or kind.resource is NAMESPACES)
+        if is_gone and kind.resource is PODS:
+            _mark(kind, new, 0)  # a pod that ends at once is shown as one that was given no time
+        if not is_gone and not _mark(kind, new, grace):
             return current, False
         if options.dry_run:
-            return Entry(new, current.revision, encode(new)), False
-        return await self.store.write(kind.collection, key, current.revision, new), False
+            return Entry(new, current.revision, encode(new)), is_gone
+        store = self.store.delete if is_gone else self.store.write
+        return await store(kind.collection, key, current.revision, new), is_gone
 
     async def delete_many(self, target: Target, selection: Selection, options: DeleteOptions) -> list[Entry]:
         """Delete all that the selectors match; the last states."""
@@ -164,15 +161,16 @@ def _check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> Non
         ("UID", options.uid, metadata["uid"], "deleted and then recreated"),
         ("ResourceVersion", options.resource_version, metadata["resourceVersion"], "modified"),
     ):
-        if asked is not None and asked != found and kind.resource is NAMESPACES:
+        if asked is None or asked == found:
+            continue
+        if kind.resource is NAMESPACES:
             why = f"Precondition failed: {word} in precondition: {asked}, {word} in object meta: {found}"
             raise errors.conflict(kind.resource, name(obj), why)
-        if asked is not None and asked != found:
-            why = (
-                f"the {word} in the precondition ({asked}) does not match the {word} in record ({found}). The object"
-                f" might have been {what}"
-            )
-            raise errors.precondition_failed(kind.resource, name(obj), why)
+        why = (
+            f"the {word} in the precondition ({asked}) does not match the {word} in record ({found}). The object"
+            f" might have been {what}"
+        )
+        raise errors.precondition_failed(kind.resource, name(obj), why)
 
 
 def _grace(kind: Kind, obj: Object, options: DeleteOptions) -> int:
@@ -216,7 +214,7 @@ def _mark(kind: Kind, obj: Object, grace: int) -> bool:
     now = datetime.now(UTC)
     if marked:
         now = datetime.fromisoformat(marked) - timedelta(seconds=before)
-    metadata["deletionTimestamp"] = (now + timedelta(seconds=grace)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata["deletionTimestamp"] = time_text(now + timedelta(seconds=grace))
     if kind.resource is not NAMESPACES:
         metadata["deletionGracePeriodSeconds"] = grace
     if "generation" in metadata:

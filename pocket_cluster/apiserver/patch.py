@@ -6,13 +6,14 @@ Wording: apiserver, endpoints/handlers/patch.go.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonpatch
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver import errors, schema
+from pocket_cluster.apiserver.request import Body
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import encode
 from pocket_cluster.apiserver.strategic_merge import StrategicMergeError, strategic_merge
@@ -28,17 +29,10 @@ REJECTED = "the server rejected our request due to an error in our request"
 OPERATION_FIELDS = {"op", "path", "from", "value"}
 
 
-class Patch(NamedTuple):
-    """A patch as it was sent."""
-
-    data: Any
-    content_type: str
-
-
-def read(raw: bytes, content_type: str) -> Patch:
+def read(raw: bytes, content_type: str) -> Body:
     """The patch in a body; BadRequest when it is no JSON."""
     try:
-        return Patch(schema.parse_text(raw), content_type)
+        return Body(schema.parse_text(raw), content_type)
     except schema.DecodeError as error:
         raise _unreadable(content_type, str(error)) from None
 
@@ -47,7 +41,7 @@ def _unreadable(content_type: str, why: str) -> errors.StatusError:
     return errors.bad_request(why if content_type == STRATEGIC_PATCH else f"error decoding patch: {why}")
 
 
-def apply_patch(resource: Resource, current: Object, patch: Patch, strictness: str) -> tuple[Object, list[str]]:
+def apply_patch(resource: Resource, current: Object, patch: Body, strictness: str) -> tuple[Object, list[str]]:
     """The decoded object that the patch makes of a copy of ``current``, and what it passes with a warning.
 
     Raises StatusError when the patch does not fit the object, or the object then not its type.
@@ -63,7 +57,7 @@ def apply_patch(resource: Resource, current: Object, patch: Patch, strictness: s
     return obj, notes if strictness == "Warn" else []
 
 
-def _changed(resource: Resource, current: Object, patch: Patch) -> tuple[Any, str, list[str]]:
+def _changed(resource: Resource, current: Object, patch: Body) -> tuple[Any, str, list[str]]:
     """The object as the patch makes it, what a refusal shows, and notes on the patch itself."""
     if patch.content_type == JSON_PATCH:
         changed, notes = _json_patch(current, patch)
@@ -126,7 +120,7 @@ class _JsonPatch(jsonpatch.JsonPatch):
     operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test})
 
 
-def _json_patch(current: Object, patch: Patch) -> tuple[Any, list[str]]:
+def _json_patch(current: Object, patch: Body) -> tuple[Any, list[str]]:
     operations = [] if patch.data is None else patch.data
     if not isinstance(operations, list):
         raise _unreadable(JSON_PATCH, _not_a(OPERATIONS, operations))

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pocket_cluster.api.objects import Object
+from pocket_cluster.api.objects import Object, time_text
 from pocket_cluster.apiserver import errors
 
 PREFIX = b"k8s\0"
@@ -157,7 +157,7 @@ def _is_zero_time(value: Any) -> bool:
 
 
 def _time(message: Any) -> str:
-    return datetime.fromtimestamp(message.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(datetime.fromtimestamp(message.seconds, UTC))
 
 
 def _micro_time(message: Any) -> str:

@@ -65,7 +65,7 @@ def represent(kind: Kind, entry: Entry, accept: Accept, query: Mapping[str, str]
         return encode(_table(kind, [entry], accept, query.get("includeObject") or "Metadata", metadata))
     check_shape(accept, go_name(kind), is_list=False)
     if accept.form == "metadata":
-        return encode(_metadata_only(entry.object, accept.version))
+        return encode(table.metadata_only(entry.object["metadata"], accept.version))
     return entry.encoded
 
 
@@ -88,7 +88,7 @@ async def list_objects(store: Store, target: Target, accept: Accept, query: Mapp
         return encode(_table(kind, page.entries, accept, options.include, metadata))
     check_shape(accept, f"{go_name(kind)}List", is_list=True)
     if accept.form == "metadata":
-        items = [_metadata_only(entry.object, accept.version) for entry in page.entries]
+        items = [table.metadata_only(entry.object["metadata"], accept.version) for entry in page.entries]
         envelope = _envelope("PartialObjectMetadataList", f"meta.k8s.io/{accept.version}", metadata)
         return _join(envelope, map(encode, items))
     return encode_list(kind, page.entries, metadata)
@@ -97,10 +97,18 @@ async def list_objects(store: Store, target: Target, accept: Accept, query: Mapp
 def encode_list(kind: Kind, entries: Iterable[Entry], metadata: Object) -> bytes:
     """A list, whose items do not say again what they are."""
     envelope = _envelope(kind.resource.kind + "List", kind.resource.group_version, metadata)
-    return _join(envelope, (_without_type(entry) for entry in entries))
+    head = _type_head(kind)
+    return _join(envelope, (_without_type(entry, head) for entry in entries))
 
 
-def _without_type(entry: Entry) -> bytes:
+def _type_head(kind: Kind) -> bytes:
+    """How an object of this kind begins in the store, when it was written by this API server."""
+    return encode({"kind": kind.resource.kind, "apiVersion": kind.resource.group_version})[:-1] + b","
+
+
+def _without_type(entry: Entry, head: bytes) -> bytes:
+    if entry.encoded.startswith(head):
+        return b"{" + entry.encoded[len(head) :]
     return encode({field: value for field, value in entry.object.items() if field not in ("kind", "apiVersion")})
 
 
@@ -170,8 +178,3 @@ def _join(envelope: bytes, items: object) -> bytes:
 def _table(kind: Kind, entries: list[Entry], accept: Accept, include: str, metadata: Object) -> Object:
     objects = [entry.object for entry in entries]
     return table.render(kind.resource, objects, accept.version, include_object=include, list_metadata=metadata)
-
-
-def _metadata_only(obj: Object, version: str) -> Object:
-    head = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
-    return {**head, "metadata": obj["metadata"]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.registry import BY_PATH, Kind
@@ -24,6 +25,15 @@ class Target:
     name: str | None
     subresource: str | None
     rest: str = ""
+
+
+@dataclass(slots=True)
+class Body:
+    """A request's body as plain values; ``raw`` is its text."""
+
+    data: Any
+    content_type: str
+    raw: bytes = b""
 
 
 def parse_path(path: str) -> Target:

@@ -19,10 +19,10 @@ from pocket_cluster.apiserver.negotiation import JSON, PROTOBUF, READABLE, YAML,
 from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
-from pocket_cluster.apiserver.request import Target, flag, parse_path
+from pocket_cluster.apiserver.request import Body, Target, flag, parse_path
 from pocket_cluster.apiserver.store import Entry, Store, encode
 from pocket_cluster.apiserver.write_options import WriteOptions, parse_write_options
-from pocket_cluster.apiserver.writing import APPLY, Body, Writer
+from pocket_cluster.apiserver.writing import APPLY, Writer
 
 PATCHES = (*patch.CONTENT_TYPES, APPLY)
 # Whose deletion is answered with the object that was deleted, not with a Status (ReturnDeletedObject).
@@ -289,12 +289,12 @@ async def read_patch(request: web.Request, has_object: bool = True) -> Body:
     raw = await request.read()
     if content_type == APPLY:
         try:
-            return _text_body(raw, "application/yaml", content_type)
+            return _text_body(raw, YAML, content_type)
         except schema.DecodeError as error:
             raise errors.bad_request(f"error decoding YAML: error converting YAML to JSON: {error.reason}") from None
     if not has_object:
         return Body(None, content_type)
-    return Body(patch.read(raw, content_type).data, content_type)
+    return patch.read(raw, content_type)
 
 
 def _text_body(raw: bytes, content_type: str, called: str = "", kind: str = "") -> Body:

@@ -8,12 +8,12 @@ from pocket_cluster.api.objects import Object, is_being_deleted, name, now, set_
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver import errors, patch, schema
 from pocket_cluster.apiserver.deletion import DeleteOptions, Deleter
-from pocket_cluster.apiserver.request import Target
+from pocket_cluster.apiserver.request import Body, Target
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry
 from pocket_cluster.apiserver.table_text import selector_text
 from pocket_cluster.apiserver.write_options import WriteOptions
-from pocket_cluster.apiserver.writing import WRONG_NAMESPACE, Body, Writer, check_name, check_uid
+from pocket_cluster.apiserver.writing import WRONG_NAMESPACE, Writer, check_name, check_uid
 
 SCALES = Resource("autoscaling", "v1", "scales", "Scale", True)
 SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -43,8 +43,7 @@ def patch_scale(current: Object, body: Body, options: WriteOptions) -> tuple[Obj
     """The Scale that a patch makes of the present one."""
     # Only a resourceVersion that the patch itself names is compared (endpoints/handlers/patch.go retries).
     del current["metadata"]["resourceVersion"]
-    given = patch.Patch(body.data, body.content_type)
-    return patch.apply_patch(SCALES, current, given, options.strictness)
+    return patch.apply_patch(SCALES, current, body, options.strictness)
 
 
 async def update_scale(writer: Writer, target: Target, scale: Object, options: WriteOptions) -> Object:

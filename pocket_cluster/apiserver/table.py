@@ -102,9 +102,13 @@ def _row(obj: Object, columns: Sequence[Column], version: str, include_object: s
     if include_object == "Object":
         row["object"] = obj
     elif include_object != "None":
-        head = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
-        row["object"] = {**head, "metadata": obj["metadata"]}
+        row["object"] = metadata_only(obj["metadata"], version)
     return row
+
+
+def metadata_only(metadata: Object, version: str) -> Object:
+    """An object of which a client asked for the metadata alone; ``version`` is that of meta.k8s.io."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
 
 
 # --- workloads

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver import errors, table
-from pocket_cluster.apiserver.list_options import Selection, parse_list_options, revision
+from pocket_cluster.apiserver.list_options import ListOptions, parse_list_options, revision
 from pocket_cluster.apiserver.negotiation import Accept
-from pocket_cluster.apiserver.registry import Kind
 from pocket_cluster.apiserver.request import Target
 from pocket_cluster.apiserver.store import Entry, Event, Expired, Store, Watcher, encode
 
@@ -24,30 +23,21 @@ SHORTEST_WATCH_SECONDS = 1800
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """How this client wants its events."""
-
-    kind: Kind
-    accept: Accept
-    include: str
-
-
 @dataclass(slots=True)
 class _Watch:
     store: Store
     target: Target
-    selection: Selection
+    accept: Accept
+    options: ListOptions
     watcher: Watcher
-    form: _Form
-    bookmarks: bool
     seconds: float
     first_table: bool = True
 
     def selects(self, entry: Entry | None, key: str) -> bool:
         if entry is None or (self.target.namespace and not key.startswith(f"{self.target.namespace}/")):
             return False
-        return self.selection.is_everything or self.selection.matches(entry.object)
+        selection = self.options.selection
+        return selection.is_everything or selection.matches(entry.object)
 
 
 async def watch(store: Store, target: Target, accept: Accept, query: Mapping[str, str]) -> AsyncIterator[bytes]:
@@ -64,8 +54,7 @@ async def watch(store: Store, target: Target, accept: Accept, query: Mapping[str
     except Expired:
         raise errors.expired(f"too old resource version: {asked} ({store.revision})") from None
     seconds = options.seconds if options.seconds > 0 else SHORTEST_WATCH_SECONDS * (1 + random.random())
-    form = _Form(target.kind, accept, options.include)
-    state = _Watch(store, target, options.selection, watcher, form, options.bookmarks, seconds)
+    state = _Watch(store, target, accept, options, watcher, seconds)
     first = list(_initial_events(state, bool(options.initial))) if begins_now else []
     return _stream(state, first)
 
@@ -89,7 +78,7 @@ async def _stream(state: _Watch, first: list[bytes]) -> AsyncIterator[bytes]:
             encoded = b"".join(filter(None, (_for_watcher(state, event) for event in events)))
             if loop.time() >= next_bookmark:
                 next_bookmark += BOOKMARK_SECONDS
-                encoded += _bookmark(state, {}) if state.bookmarks else b""
+                encoded += _bookmark(state, {}) if state.options.bookmarks else b""
             if encoded:
                 yield encoded
     finally:
@@ -120,44 +109,38 @@ def _encode_event(state: _Watch, kind: str, entry: Entry) -> bytes:
 
 
 def _represent(state: _Watch, entry: Entry) -> bytes:
-    form = state.form
-    if form.accept.form == "table":
+    if state.accept.form == "table":
         return _table_row(state, entry)
-    if form.accept.form == "metadata":
-        return encode(_metadata_head(form.accept) | {"metadata": entry.object["metadata"]})
+    if state.accept.form == "metadata":
+        return encode(table.metadata_only(entry.object["metadata"], state.accept.version))
     return entry.encoded
 
 
 def _table_row(state: _Watch, entry: Entry) -> bytes:
     """A Table of one row; only the first has column definitions (apiserver, endpoints/handlers/response.go)."""
     with_columns, state.first_table = state.first_table, False
-    form = state.form
     metadata = {"resourceVersion": str(entry.revision)}
     rendered = table.render(
-        form.kind.resource,
+        state.target.kind.resource,
         [entry.object],
-        form.accept.version,
-        include_object=form.include,
+        state.accept.version,
+        include_object=state.options.include,
         with_columns=with_columns,
         list_metadata=metadata,
     )
     return encode(rendered)
 
 
-def _metadata_head(accept: Accept) -> Object:
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{accept.version}"}
-
-
 def _bookmark(state: _Watch, annotations: Mapping[str, str]) -> bytes:
     metadata: Object = {"resourceVersion": str(state.store.revision)}
     if annotations:
         metadata["annotations"] = dict(annotations)
-    resource = state.form.kind.resource
+    resource, version = state.target.kind.resource, state.accept.version
     shown: Object = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": metadata}
-    if state.form.accept.form == "table":
-        row = {"cells": [], "object": _metadata_head(state.form.accept) | {"metadata": metadata}}
-        head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{state.form.accept.version}"}
+    if state.accept.form == "table":
+        row = {"cells": [], "object": table.metadata_only(metadata, version)}
+        head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}"}
         shown = head | {"metadata": {"resourceVersion": str(state.store.revision)}, "rows": [row]}
-    elif state.form.accept.form == "metadata":
-        shown = _metadata_head(state.form.accept) | {"metadata": metadata}
+    elif state.accept.form == "metadata":
+        shown = table.metadata_only(metadata, version)
     return encode({"type": "BOOKMARK", "object": shown}) + b"\n"

@@ -18,7 +18,7 @@ from pocket_cluster.apiserver import admission, errors, managed_fields, patch, s
 from pocket_cluster.apiserver.allocation import Allocator
 from pocket_cluster.apiserver.field_sets import Untypable
 from pocket_cluster.apiserver.registry import Kind
-from pocket_cluster.apiserver.request import Target, unsigned
+from pocket_cluster.apiserver.request import Body, Target, unsigned
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
 from pocket_cluster.apiserver.write_options import WriteOptions
@@ -34,15 +34,6 @@ MISFIT_NUMBER = re.compile(r"json: cannot unmarshal number \S+ into .* of type (
 SERVER_SIDE = ("resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
 # What differs between two objects that say the same: no reason to write.
 BOOKKEEPING = ("managedFields", "resourceVersion", "generation")
-
-
-@dataclass(slots=True)
-class Body:
-    """A request's body as plain values; ``raw`` is its text."""
-
-    data: Any
-    content_type: str
-    raw: bytes = b""
 
 
 @dataclass(slots=True)
@@ -133,11 +124,11 @@ class Writer:
         """Change the object as the patch in the body says; server-side apply may create it."""
         if body.content_type == APPLY:
             return await self._apply(target, body, options)
-        given, notes = patch.Patch(body.data, body.content_type), list[str]()
+        notes: list[str] = []
         before = self.store.get(target.kind.collection, target.kind.key(target.namespace, target.name or ""))
 
         def patched(current: Object) -> Object:
-            obj, notes[:] = patch.apply_patch(target.kind.resource, current, given, options.strictness)
+            obj, notes[:] = patch.apply_patch(target.kind.resource, current, body, options.strictness)
             check_name(target, obj)
             self._place(target, obj)
             return obj

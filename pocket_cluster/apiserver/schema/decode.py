@@ -78,15 +78,20 @@ def decode(resource: Resource, data: Any, strictness: str = "Strict", raw: bytes
 
 def _type_meta(resource: Resource, data: Any, raw: bytes) -> tuple[str, str]:
     """The apiVersion and kind that the body claims; those of the path where it claims none."""
-    raw = raw or json.dumps(data, separators=(",", ":")).encode()
+    problem = _type_meta_problem(data)
+    if problem:
+        text = raw or json.dumps(data, separators=(",", ":")).encode()
+        raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", text)
+    return data.get("apiVersion") or resource.group_version, data.get("kind") or resource.kind
+
+
+def _type_meta_problem(data: Any) -> str:
     if not isinstance(data, dict):
-        problem = f"json: cannot unmarshal {json_type(data)} into Go value of type {TYPE_META}"
-        raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
+        return f"json: cannot unmarshal {json_type(data)} into Go value of type {TYPE_META}"
     for field, value, _ in given(data):
         if field in ("apiVersion", "kind") and not isinstance(value, str | None):
-            problem = f"json: cannot unmarshal {json_type(value)} into Go struct field .{field} of type string"
-            raise unrecognized(resource.kind, f"couldn't get version/kind; json parse error: {problem}", raw)
-    return data.get("apiVersion") or resource.group_version, data.get("kind") or resource.kind
+            return f"json: cannot unmarshal {json_type(value)} into Go struct field .{field} of type string"
+    return ""
 
 
 def _wrong_kind(resource: Resource, group_version: str, kind: str) -> str:

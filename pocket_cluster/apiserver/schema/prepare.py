@@ -11,6 +11,7 @@ from typing import Any
 from pocket_cluster.api.objects import Object, now
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.definitions import definition_for
+from pocket_cluster.apiserver.schema.job_labels import CONTROLLER_UID, generated_labels
 from pocket_cluster.apiserver.schema.quality_of_service import quality_of_service
 
 KUBERNETES_FINALIZER = "kubernetes"
@@ -124,11 +125,9 @@ def _create_job(job: Object) -> None:
     if spec.get("manualSelector"):
         return
     uid, template = metadata.get("uid", ""), spec.setdefault("template", {}).setdefault("metadata", {})
-    names = {"job-name": metadata.get("name", ""), "controller-uid": uid}
-    generated = {**names, **{f"batch.kubernetes.io/{key}": value for key, value in names.items()}}
-    template["labels"] = dict(sorted({**generated, **(template.get("labels") or {})}.items()))
+    template["labels"] = dict(sorted({**generated_labels(metadata), **(template.get("labels") or {})}.items()))
     selector = spec["selector"] = spec.get("selector") or {}
-    wanted = {"batch.kubernetes.io/controller-uid": uid, **(selector.get("matchLabels") or {})}
+    wanted = {CONTROLLER_UID: uid, **(selector.get("matchLabels") or {})}
     selector["matchLabels"] = dict(sorted(wanted.items()))
     if not metadata.get("labels"):
         metadata["labels"] = dict(template["labels"])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from pocket_cluster.api.objects import Object
-from pocket_cluster.api.selectors import SelectorError, from_label_selector_object
+from pocket_cluster.api.selectors import SelectorError
 from pocket_cluster.apiserver.schema.field_errors import (
     NO_VALUE,
     Errors,
@@ -21,6 +21,7 @@ from pocket_cluster.apiserver.schema.field_errors import (
     not_supported,
     required,
 )
+from pocket_cluster.apiserver.schema.job_labels import CONTROLLER_UID, generated_labels
 from pocket_cluster.apiserver.schema.validation import formats
 from pocket_cluster.apiserver.schema.validation.go_structs import as_go_prints
 from pocket_cluster.apiserver.schema.validation.metadata import (
@@ -30,14 +31,13 @@ from pocket_cluster.apiserver.schema.validation.metadata import (
     validate_metadata,
     validate_metadata_update,
 )
-from pocket_cluster.apiserver.schema.validation.workloads import must_be_usable, validate_pod_template
+from pocket_cluster.apiserver.schema.validation.workloads import validate_pod_template, validate_template_labels
 
 COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
 STATUS_COUNTS = ("active", "succeeded", "failed", "ready", "terminating")
 MOST_PARALLEL = 100_000
 NOT_SERVED = ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy")
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-GENERATED = "batch.kubernetes.io/controller-uid"
 
 
 def validate_job(job: Object) -> Errors:
@@ -75,11 +75,10 @@ def _generated_selector(metadata: Object, spec: Object) -> Errors:
     errors: Errors = []
     uid = metadata.get("uid", "")
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    wanted = {"controller-uid": uid, "job-name": metadata.get("name", "")}
-    for key, value in {**{f"batch.kubernetes.io/{key}": value for key, value in wanted.items()}, **wanted}.items():
+    for key, value in generated_labels(metadata).items():
         if labels.get(key) != value:
             errors.append(invalid(f"spec.template.metadata.labels[{key}]", labels, f"must be '{value}'"))
-    if spec["selector"] != {"matchLabels": {GENERATED: uid}}:
+    if spec["selector"] != {"matchLabels": {CONTROLLER_UID: uid}}:
         errors.append(invalid("spec.selector", _in_order(spec["selector"]), "`selector` not auto-generated"))
     return errors
 
@@ -208,16 +207,10 @@ def _template(spec: Object) -> Errors:
 def _selector(spec: Object) -> Errors:
     selector = spec.get("selector")
     errors = [required("spec.selector")] if selector is None else validate_label_selector(selector, "spec.selector")
-    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     try:
-        must_be_usable(selector)
-        fits = selector is not None and from_label_selector_object(selector).matches(labels)
+        return errors + validate_template_labels(selector, spec.get("template") or {})
     except SelectorError:
         return errors
-    if not fits:
-        text = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", labels, text))
-    return errors
 
 
 def _host_name(metadata: Object, spec: Object) -> Errors:

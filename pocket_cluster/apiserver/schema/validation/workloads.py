@@ -123,20 +123,24 @@ def _selector_and_template(spec: Object) -> Errors:
         errors = validate_label_selector(selector, "spec.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             errors.append(invalid("spec.selector", selector, "empty selector is invalid for deployment"))
+    template = spec.get("template") or {}
     try:
-        must_be_usable(selector)
-        compiled = from_label_selector_object(selector)
+        errors += validate_template_labels(selector, template)
     except SelectorError:
         return [*errors, invalid("spec.selector", selector, "invalid label selector")]
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels")
-    if not compiled.is_empty and not compiled.matches(labels):
-        text = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", labels, text))
     return errors + _replica_template(template)
 
 
-def must_be_usable(selector: Object | None) -> None:
+def validate_template_labels(selector: Object | None, template: Object) -> Errors:
+    """That the selector matches what the template makes. Raises SelectorError for one that cannot be used."""
+    _must_be_usable(selector)
+    labels = (template.get("metadata") or {}).get("labels")
+    if from_label_selector_object(selector).matches(labels):
+        return []
+    return [invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")]
+
+
+def _must_be_usable(selector: Object | None) -> None:
     """LabelSelectorAsSelector refuses what the validation above has named already."""
     if any(error.type != "FieldValueRequired" for error in validate_label_selector(selector, "")):
         raise SelectorError
