@@ -15,6 +15,6 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         with asyncio.Runner(loop_factory=request.param) as runner:
-            return runner.run(asyncio.wait_for(coroutine, DEADLINE_SECONDS))
+            return runner.run(asyncio.wait_for(coroutine, 2 * DEADLINE_SECONDS))
 
     return run
