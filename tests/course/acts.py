@@ -63,3 +63,18 @@ def scaled(original: int, custom: int) -> Act:
         cluster.wait_until_served_by("kubechaos-svc", original + custom)
 
     return act
+
+
+def ready(*names: str, pods: int) -> Act:
+    """The Deployments have what they want, and so many pods of the application are left."""
+
+    def act(cluster: Cluster) -> None:
+        cluster.wait_quietly(names)
+        cluster.wait_until_gone("pods", selector="app=kubechaos", left=pods)
+
+    return act
+
+
+def rolled_out(cluster: Cluster) -> None:
+    """Every Deployment has what it wants."""
+    cluster.wait_quietly([each["metadata"]["name"] for each in cluster.objects("deployments")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from acts import Act, Found, nothing, patched
+from acts import Act, Found, applied, nothing, patched
 
 from kubechaos_helpers import Cluster
 from kubechaos_helpers.files import shipped
@@ -26,9 +26,7 @@ def renamed(cluster: Cluster) -> None:
     cluster.delete("deployment", NAME)
 
 
-def without_image(cluster: Cluster) -> None:
-    text = shipped("manifests/00-start-here/two-pods.yaml").read_text()
-    cluster.apply(text.replace("local/kubechaos:v1", "local/kubechaos:v9"))
+without_image = applied("manifests/00-start-here/two-pods.yaml", ("local/kubechaos:v1", "local/kubechaos:v9"))
 
 
 WRONG = [

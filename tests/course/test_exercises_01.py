@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import acts
 import pytest
 from acts import Act, Found, applied, deleted, nothing, patched, steps
 
@@ -39,14 +40,12 @@ def built(context: str, name: str) -> Act:
     return lambda cluster: cluster.build_image(mine(context, first="images/custom"), name)
 
 
+ready = acts.ready(NAME, pods=1)
+
+
 def restarted(cluster: Cluster) -> None:
     cluster.restart(NAME)
     ready(cluster)
-
-
-def ready(cluster: Cluster) -> None:
-    cluster.wait_quietly([NAME])
-    cluster.wait_until_gone("pods", selector="app=kubechaos", left=1)
 
 
 def failing(cluster: Cluster) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from acts import Act, Found, applied, deleted, nothing, scaled, steps
+from acts import Act, Found, applied, deleted, nothing, rolled_out, scaled, steps
 
 from kubechaos_helpers import Cluster
 
@@ -99,12 +99,4 @@ def test_a_wrong_state_is_named(found: Found, identity: str, section: str, act: 
 
 @pytest.mark.parametrize(("identity", "section", "act", "route"), RIGHT)
 def test_a_right_state_passes(found: Found, identity: str, section: str, act: Act, route: str) -> None:
-    def wait_too(cluster: Cluster) -> None:
-        act(cluster)
-        cluster.wait_quietly(list(cluster_deployments(cluster)))
-
-    assert found(identity, section, wait_too) == "", route
-
-
-def cluster_deployments(cluster: Cluster) -> list[str]:
-    return [each["metadata"]["name"] for each in cluster.objects("deployments")]
+    assert found(identity, section, steps(act, rolled_out)) == "", route

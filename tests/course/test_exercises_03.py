@@ -31,32 +31,15 @@ def balanced(mode: str) -> Act:
     return lambda cluster: cluster.balance(mode)
 
 
-def one_pod_in_turns(cluster: Cluster) -> None:
-    cluster.balance("round-robin")
-    scaled("kubechaos-custom", 0, 1)(cluster)
-
-
-def to_nobody(cluster: Cluster) -> None:
-    cluster.apply(shipped(DUAL).read_text().replace("targetPort: 3000", "targetPort: 3001"))
-
-
 def affinity(value: str) -> Act:
     return patched("services", "kubechaos-svc", {"spec": {"sessionAffinity": value}})
 
 
-def in_turns_with_affinity(cluster: Cluster) -> None:
-    cluster.balance("round-robin")
-    affinity("ClientIP")(cluster)
-
-
-def in_turns_to_nobody(cluster: Cluster) -> None:
-    cluster.balance("round-robin")
-    to_nobody(cluster)
-
-
-def alone(cluster: Cluster) -> None:
-    affinity("ClientIP")(cluster)
-    scaled("kubechaos-original", 0, 1)(cluster)
+to_nobody = applied(DUAL, ("targetPort: 3000", "targetPort: 3001"))
+one_pod_in_turns = steps(balanced("round-robin"), scaled("kubechaos-custom", 0, 1))
+in_turns_with_affinity = steps(balanced("round-robin"), affinity("ClientIP"))
+in_turns_to_nobody = steps(balanced("round-robin"), to_nobody)
+alone = steps(affinity("ClientIP"), scaled("kubechaos-original", 0, 1))
 
 
 def on_the_wrong_service(cluster: Cluster) -> None:

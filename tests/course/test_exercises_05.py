@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from acts import Act, Found, applied, deleted, nothing, patched, steps
+from acts import Act, Found, applied, deleted, nothing, patched, ready, rolled_out, steps
 from eventually import eventually
 
 from kubechaos_helpers import Cluster
 from kubechaos_helpers.course import faults
-from kubechaos_helpers.files import shipped
 
 LESSON = "manifests/05-chaos"
 ORIGINAL, CUSTOM, SERVICE = "kubechaos-original", "kubechaos-custom", "kubechaos-svc"
@@ -32,14 +31,6 @@ def templated(name: str, grace: int | None = None, **fields: Any) -> Act:
 
 def scaled(name: str, replicas: int) -> Act:
     return lambda cluster: cluster.scale(name, replicas)
-
-
-def ready(*names: str, pods: int) -> Act:
-    def act(cluster: Cluster) -> None:
-        cluster.wait_quietly(names)
-        cluster.wait_until_gone("pods", selector="app=kubechaos", left=pods)
-
-    return act
 
 
 def delay(value: str) -> tuple[str, str]:
@@ -87,9 +78,8 @@ def taken_out(cluster: Cluster) -> None:
     cluster.label("pod", pod, app="in-study")
 
 
-def a_pod_of_ones_own(cluster: Cluster) -> None:
-    """A pod that no ReplicaSet ever had is not one that was taken out."""
-    cluster.apply(shipped(f"{LESSON}/stranger.yaml").read_text().replace("app: kubechaos", "app: in-study"))
+# A pod that no ReplicaSet ever had is not one that was taken out.
+a_pod_of_ones_own = changed("stranger.yaml", ("app: kubechaos", "app: in-study"))
 
 
 # --- a fault that was drawn
@@ -232,8 +222,4 @@ RIGHT = [
 
 @pytest.mark.parametrize(("identity", "section", "act", "route"), RIGHT)
 def test_a_right_state_passes(found: Found, identity: str, section: str, act: Act, route: str) -> None:
-    def until_rolled_out(cluster: Cluster) -> None:
-        act(cluster)
-        cluster.wait_quietly([each["metadata"]["name"] for each in cluster.objects("deployments")])
-
-    assert found(identity, section, until_rolled_out) == "", route
+    assert found(identity, section, steps(act, rolled_out)) == "", route

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from acts import rolled_out
 
 from kubechaos_helpers import Cluster, CourseError, page, waiting
 from kubechaos_helpers.course import catch_me_up, check, exercise, hints
@@ -66,7 +67,7 @@ ODD = {
 def test_every_exercise_has_a_sentence_for(embedded: Cluster, state: str) -> None:
     bring_to(embedded, "")
     embedded.apply(ODD[state])
-    embedded.wait_quietly([each["metadata"]["name"] for each in embedded.objects("deployments")])
+    rolled_out(embedded)
     try:
         for found in exercise.all_exercises().values():
             with contextlib.suppress(CourseError):  # which check and hints show as the sentence that it is
