@@ -76,7 +76,7 @@ WAYS = (
             "rm {folder}/.image.tar",
         ),
     ),
-    Way(r"k3s://k3d-(?P<cluster>.+)-server-\d+", (f"docker{BUILD}", "k3d image import {name} -c {cluster}")),
+    Way(r"k3s://k3d-(?P<cluster>.+)-(?:server|agent)-\d+", (f"docker{BUILD}", "k3d image import {name} -c {cluster}")),
     Way(r"name=lima-rancher-desktop\b", (f"nerdctl --namespace k8s.io{BUILD}",)),
     Way(r"name=(?:docker-desktop|colima\S*|orbstack)\b", (f"docker{BUILD}",)),
 )

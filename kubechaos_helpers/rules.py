@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +17,7 @@ from kubechaos_helpers.api import Refused
 from kubechaos_helpers.doors import execute
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import shipped
+from kubechaos_helpers.programs import said_by
 
 if TYPE_CHECKING:
     from kubechaos_helpers.cluster import Cluster
@@ -132,7 +132,7 @@ def read_rules(cluster: Cluster, service: str) -> Rules:
         return recorded_rules(IPTABLES)
     name, prefix = f"{cluster.namespace}/{service}", shlex.split(os.environ.get(ON_NODE, ""))
     for mode, command in COMMANDS.items():
-        text = _from_a_node([*prefix, *command]) if prefix else _from_its_pod(cluster, command)
+        text = said_by([*prefix, *command], ON_NODE_SECONDS) if prefix else _from_its_pod(cluster, command)
         if iptables_lines(text, name) or nftables_lines(text, name):
             inside = cluster.kubectl("-n", NAMESPACE, "exec", "daemonset/kube-proxy", "--", *command)
             print(f"This cluster's kube-proxy, in {mode} mode:")
@@ -144,15 +144,6 @@ def read_rules(cluster: Cluster, service: str) -> Rules:
         f' that, say how in {ON_NODE}, such as "ssh NODE sudo". Another cluster\'s kube-proxy wrote these:'
     )
     return recorded_rules(IPTABLES)
-
-
-def _from_a_node(command: list[str]) -> str:
-    """What the command prints there, ``""`` when it cannot be run."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ON_NODE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
 
 
 def _from_its_pod(cluster: Cluster, command: tuple[str, ...]) -> str:

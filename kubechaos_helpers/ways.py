@@ -19,6 +19,7 @@ from kubechaos_helpers.api import Api
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.images import words_of
 from kubechaos_helpers.probe_job import Credentials
+from kubechaos_helpers.programs import said_by
 from kubechaos_helpers.waiting import is_ready
 
 Object = dict[str, Any]
@@ -67,16 +68,17 @@ def find_way(api: Api, service: Object) -> Way:
     Tried in this order: a load balancer, the node port on the nodes' addresses, the places where local clusters put it,
     the API server's proxy. CourseError for a Service that has no address outside the cluster.
     """
-    spec = service["spec"]
-    if spec.get("type") == "LoadBalancer":
-        for way in _load_balancers(service):
-            if _answers(way.url):
-                return way
+    answering = (way for way in _ways(api, service) if _answers(way.url))
+    return next(answering, None) or _api_server_proxy(api, service)
+
+
+def _ways(api: Api, service: Object) -> Iterator[Way]:
+    """Each is looked for when those before it do not answer: the later ones start programs."""
+    if service["spec"].get("type") == "LoadBalancer":
+        yield from _load_balancers(service)
     port, nodes = node_port(service), _nodes(api)
-    for way in (*_node_ports(nodes, port), *_local_ports(nodes, service, port)):
-        if _answers(way.url):
-            return way
-    return _api_server_proxy(api, service)
+    yield from _node_ports(nodes, port)
+    yield from _local_ports(nodes, service, port)
 
 
 def _answers(url: str) -> bool:
@@ -134,16 +136,9 @@ def _local_ports(nodes: list[Object], service: Object, port: int) -> Iterator[Wa
 def _published_port(container: str, port: int) -> Iterator[Way]:
     """The port of this machine that is sent to a node's port; ``docker port`` prints ``0.0.0.0:8080``."""
     for program in filter(shutil.which, ("docker", "podman")):
-        said = _said([program, "port", container, f"{port}/tcp"])
+        said = said_by([program, "port", container, f"{port}/tcp"], PROGRAM_SECONDS)
         if found := re.search(r":(\d+)\s*$", said, re.MULTILINE):
             yield Way(f"http://127.0.0.1:{found[1]}", f"{program}'s port mapping to the node port on {container}")
-
-
-def _said(command: list[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
 
 
 def _minikube_tunnel(profile: str, service: Object) -> Iterator[Way]:

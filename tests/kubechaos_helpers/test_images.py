@@ -50,6 +50,10 @@ KNOWN = [
         node("k3d-two-words-server-0", "k3s://k3d-two-words-server-0"),
         [f"docker {BUILD}", "k3d image import local/kubechaos:v1 -c two-words"],
     ),
+    (
+        node("k3d-two-words-agent-0", "k3s://k3d-two-words-agent-0"),
+        [f"docker {BUILD}", "k3d image import local/kubechaos:v1 -c two-words"],
+    ),
     (node("lima-rancher-desktop"), [f"nerdctl --namespace k8s.io {BUILD}"]),
     (node("docker-desktop"), [f"docker {BUILD}"]),
     (node("desktop-control-plane", "kind://docker/desktop/desktop-control-plane"), [f"docker {BUILD}"]),

@@ -91,6 +91,16 @@ def test_a_load_balancer_comes_first(listening: int) -> None:
     assert found.splits.startswith("the load balancer chooses a node")
 
 
+def test_no_program_is_started_where_the_node_port_answers(
+    listening: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "docker", f"touch {tmp_path}/started")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    there = node("class-control-plane", provider="kind://docker/class/class-control-plane", InternalIP="127.0.0.1")
+    assert way(Nodes(there), service(listening)).title == "the node port on class-control-plane"
+    assert not (tmp_path / "started").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "provider"),
     [
