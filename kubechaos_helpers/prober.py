@@ -125,7 +125,7 @@ class LocalPorts:
         self.unheard: list[int] = []
 
     def is_resting(self, sock: socket.socket) -> bool:
-        return sock.getsockname()[1] in self.resting
+        return bool(self.resting) and sock.getsockname()[1] in self.resting
 
     def rest(self, sock: socket.socket) -> None:
         self.unheard.append(sock.getsockname()[1])

@@ -9,7 +9,6 @@ from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.probe_job import Job
 from kubechaos_helpers.running_probe import job_for
 from kubechaos_helpers.visits import Visits
-from kubechaos_helpers.ways import Way
 
 if TYPE_CHECKING:
     from kubechaos_helpers.cluster import Cluster
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 
 def job_of(cluster: Cluster, service: str, **options: Any) -> Job:
     """The prober's job for a Service, by the way that leads there, or for a URL."""
-    way = Way(service, "an address") if "://" in service else cluster.way(service)
+    if "://" in service:
+        return job_for(service, **options)
+    way = cluster.way(service)
     return job_for(way.url, credentials=way.credentials, **options)
 
 

@@ -134,6 +134,12 @@ def trouble_of(api: Api, namespace: str, pod: Object) -> str:
     return ""
 
 
+def waits_for_image(pod: Object) -> bool:
+    """Whether a container of a pod cannot have its image."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any("Image" in ((each.get("state") or {}).get("waiting") or {}).get("reason", "") for each in statuses)
+
+
 def _container_trouble(api: Api, namespace: str, pod: Object, container: Object) -> str:
     name, state = pod["metadata"]["name"], container.get("state") or {}
     waiting = state.get("waiting") or {}

@@ -32,6 +32,7 @@ IMAGE = "local/kubechaos:v1"
 SECONDS = 300
 # A kubelet turns a container's log over at 10 MiB, and a visit is a line's part of at most 160 bytes.
 MOST_VISITS = 60_000
+LABEL = "kubechaos-course/probe"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 
@@ -124,7 +125,7 @@ def manifests(name: str, parts: list[Job]) -> tuple[Object, Object]:
     items = [*package, *({"key": f"{number}.json", "path": f"{number}.json"} for number in range(len(parts)))]
     # The job comes from a file: the prober ends when its input does, and a file has no end to wait for.
     command = "exec python3 -m kubechaos_helpers.prober < $JOB_COMPLETION_INDEX.json"
-    labels = {"kubechaos-course/probe": name}
+    labels = {LABEL: name}
     spread = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
     template = {
         "metadata": {"labels": labels},
@@ -160,17 +161,16 @@ def manifests(name: str, parts: list[Job]) -> tuple[Object, Object]:
 def _wait(cluster: Cluster, name: str, workers: int) -> bool:
     """Wait for the pods' end; whether the learner interrupted that. CourseError when a pod cannot do its part."""
     kind = cluster.api.kind("pods")
-    selector = f"kubechaos-course/probe={name}"
 
     def ended(pods: waiting.Objects) -> bool:
         for pod in pods.values():
-            trouble = waiting.trouble_of(cluster.api, cluster.namespace, pod)
-            if _phase(pod) == "Failed" or "waits for the image" in trouble:
+            if _phase(pod) == "Failed" or waiting.waits_for_image(pod):
+                trouble = waiting.trouble_of(cluster.api, cluster.namespace, pod)
                 raise CourseError(f"A worker cannot do its part. {trouble}")
         return sum(_phase(pod) == "Succeeded" for pod in pods.values()) == workers
 
     try:
-        if any(map(ended, waiting.follow(cluster.api, kind, cluster.namespace, selector, SECONDS))):
+        if any(map(ended, waiting.follow(cluster.api, kind, cluster.namespace, f"{LABEL}={name}", SECONDS))):
             return False
     except KeyboardInterrupt:
         return True
@@ -186,7 +186,7 @@ def _phase(pod: Object) -> str:
 
 def _logs(cluster: Cluster, name: str, interrupted: bool) -> Iterator[Visits]:
     """What each pod saw, in the order of their indexes."""
-    pods = cluster.objects("pods", f"kubechaos-course/probe={name}")
+    pods = cluster.objects("pods", f"{LABEL}={name}")
     versions = cluster.versions()
     for pod in sorted(pods, key=lambda pod: int(pod["metadata"]["annotations"][INDEX])):
         path = cluster.api.kind("pods").path(cluster.namespace, pod["metadata"]["name"], "log")

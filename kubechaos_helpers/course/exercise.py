@@ -75,12 +75,7 @@ def find(identity: str) -> Exercise:
 def check(identity: str, answer: Any = None) -> None:
     """Look at the live cluster and print what it found: that the exercise is done, or one next step."""
     found = find(identity)
-    try:
-        gap = first_gap(found, Look(connected(), answer))
-    except CourseError as error:
-        gap = str(error)
-    except Exception as error:  # whatever a learner made of the cluster, it is answered with a sentence
-        gap = _beyond(identity, error)
+    gap = _or_why_not(identity, lambda: first_gap(found, Look(connected(), answer)))
     if gap:
         print(f"Not yet. {gap}")
         return
@@ -143,13 +138,17 @@ class Hints:
 def hints(identity: str) -> Hints:
     """Hints for an exercise. The first says what the cluster shows now: run the cell again for what it shows then."""
     found = find(identity)
+    return Hints(found, _or_why_not(identity, lambda: found.live_hint(Look(connected()))))
+
+
+def _or_why_not(identity: str, look: Callable[[], str]) -> str:
+    """What was seen, or the sentence for what kept one from looking."""
     try:
-        first = found.live_hint(Look(connected()))
+        return look()
     except CourseError as error:
-        first = str(error)
-    except Exception as error:
-        first = _beyond(identity, error)
-    return Hints(found, first)
+        return str(error)
+    except Exception as error:  # whatever a learner made of the cluster, it is answered with a sentence
+        return _beyond(identity, error)
 
 
 def _beyond(identity: str, error: Exception) -> str:

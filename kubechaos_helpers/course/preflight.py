@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kubechaos_helpers.access import version_of
 from kubechaos_helpers.address import notebook_proxy
 from kubechaos_helpers.connect import connected
 from kubechaos_helpers.errors import CourseError
@@ -81,7 +82,7 @@ def folder() -> Iterator[Finding]:
 def cluster() -> Iterator[Finding]:
     """Whether the cluster answers."""
     try:
-        version = connected().api.request("GET", "/version")["gitVersion"]
+        version = version_of(connected().api)
         yield Finding("cluster", f"{connected().name}, Kubernetes {version}")
     except CourseError as error:
         yield Finding("cluster", "none", str(error))

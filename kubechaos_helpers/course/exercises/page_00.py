@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kubechaos_helpers.course.exercise import exercise
 from kubechaos_helpers.course.look import Look
+from kubechaos_helpers.visits import plural
 
 NAME, WANTED = "kubechaos", 2
 
@@ -12,7 +13,7 @@ def _there(look: Look) -> str:
     if NAME not in look.deployments:
         return f"There is no Deployment {NAME}; there are: {', '.join(look.deployments) or 'none'}."
     pods = len(look.pods_with(app=NAME))
-    return f"Deployment {NAME} is to keep {look.replicas(NAME)} and has {pods} pod{'s' * (pods != 1)} now."
+    return f"Deployment {NAME} is to keep {look.replicas(NAME)} and has {pods} {plural(pods, 'pod')} now."
 
 
 @exercise(
