@@ -65,7 +65,7 @@ WRONG = {
         ("02.10", scaled(1, 4), "That gives custom 80%: give it fewer pods"),
         ("02.10", scaled(3, 1), "That gives custom 25%: give it more pods"),
         ("02.10", scaled(0, 1), "That gives custom 100%: give it fewer pods"),
-        ("02.10", steps(scaled(1, 3), TO_NOBODY), "are sent to port 3001: do the programs listen there?"),
+        ("02.10", steps(TO_NOBODY, scaled(1, 3)), "are sent to port 3001: do the programs listen there?"),
     ],
     "02.third-pod": [
         ("", nothing, "are 0 custom and 0 other ready pods. Both versions are to stay: apply the lesson's manifest"),
