@@ -294,7 +294,7 @@ class Runtime:
         container = self._containers.get(name)
         if container is None or container.finished is not None:
             return False
-        _kill_group(container.pid)
+        kill_group(container.pid)
         return True
 
     def _read_outputs(self) -> None:
@@ -314,7 +314,7 @@ class Runtime:
         for ended in iter(_next_ended, None):
             container = self._by_pid.pop(ended.si_pid, None)
             if container:
-                _kill_group(container.pid)
+                kill_group(container.pid)
             _, status = os.waitpid(ended.si_pid, 0)
             if container:
                 self._finish(container, os.waitstatus_to_exitcode(status))
@@ -350,7 +350,7 @@ class Runtime:
         while self._by_pid and time.monotonic() < deadline:
             self._turn(deadline - time.monotonic())
         for container in self._by_pid.values():
-            _kill_group(container.pid)
+            kill_group(container.pid)
         while self._by_pid:
             self._turn(1.0)
         Path(SOCKET).unlink(missing_ok=True)
@@ -364,9 +364,11 @@ def _next_ended() -> os.waitid_result | None:
         return None
 
 
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+def kill_group(pid: int) -> None:
+    """Kill a container's processes; the first one also before it has a group of its own, just after the fork."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
 
 
 def _handles(pid: int, number: int) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from eventually import eventually
+from eventually import DEADLINE_SECONDS, eventually
 
 from pocket_cluster.kubelet import logs
 from pocket_cluster.kubelet.images import build_image, find_image
+from pocket_cluster.kubelet.runtime import kill_group
 
 if TYPE_CHECKING:
     from conftest import Runtime
@@ -165,6 +166,19 @@ def start_and_hear(runtime: Runtime, argv: list[str]) -> str:
     name = runtime.start(argv, log)
     eventually(lambda: bool(logs.last_lines(log, 1)), "it starts")
     return name
+
+
+def test_a_container_that_is_killed_just_after_its_fork_ends(runtime: Runtime) -> None:
+    for _ in range(20):
+        name = runtime.start(["sleep", "4321"])
+        runtime.ask("kill", id=name)
+        assert runtime.exit_of(name)["signal"] == signal.SIGKILL
+
+
+def test_a_process_without_a_group_of_its_own_is_killed_too() -> None:
+    process = subprocess.Popen(["sleep", "4321"])
+    kill_group(process.pid)
+    assert process.wait(DEADLINE_SECONDS) == -signal.SIGKILL
 
 
 def test_another_kubelet_finds_what_runs_and_what_ended_until_it_is_forgotten(runtime: Runtime) -> None:
