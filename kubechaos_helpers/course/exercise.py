@@ -22,10 +22,10 @@ from kubechaos_helpers.widgets import TEXT_STYLE, mimebundle
 
 HOLD_SECONDS = 2.0
 PAUSE_SECONDS = 0.25
-# How long something may look wrong: in a cluster at rest, where a kube-proxy that is not ours follows later, and in one
-# that is at work.
+# How long something may look wrong: in a cluster at rest, where a kube-proxy that is not ours follows later; and in one
+# that is at work, since the last change that could be seen, and altogether.
 MOMENT_SECONDS, OTHERS_MOMENT_SECONDS = 0.2, 3.0
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS, LONGEST_SECONDS = 6.0, 60.0
 
 Check = Callable[[Look], Iterator[str]]
 
@@ -83,28 +83,37 @@ def check(identity: str, answer: Any = None) -> None:
     print(f"Done. {found.done}")
 
 
-def first_gap(found: Exercise, look: Look) -> str:
+def first_gap(
+    found: Exercise,
+    look: Look,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
     """The first thing that is not right, or ``""`` when all has been right for two seconds.
 
-    While the cluster is still at work it is looked at again, for a few seconds.
+    While the cluster is visibly at work it is looked at again, however slow the machine is.
     """
-    began, right_since = time.monotonic(), None
+    began = changed = clock()
+    right_since = None
     while True:
         gap = _gap(found, look)
-        now = time.monotonic()
+        now = clock()
         right_since = None if gap else right_since or now
         if right_since and now >= right_since + HOLD_SECONDS:
             return ""
-        if gap and now >= began + _patience(look):
+        if gap and _is_hopeless(look, now - began, now - changed):
             return gap
-        time.sleep(PAUSE_SECONDS)
-        look = look.again(anew=bool(gap) and not look.cluster.is_own)
+        sleep(PAUSE_SECONDS)
+        before, look = look, look.again(anew=bool(gap) and not look.cluster.is_own)
+        if look.state() != before.state():
+            changed = clock()
 
 
-def _patience(look: Look) -> float:
-    if not look.is_settled():
-        return PATIENCE_SECONDS
-    return MOMENT_SECONDS if look.cluster.is_own else OTHERS_MOMENT_SECONDS
+def _is_hopeless(look: Look, waited: float, unchanged: float) -> bool:
+    """Whether what looks wrong will stay so: ``waited`` seconds in all, ``unchanged`` since something changed."""
+    if look.is_settled():
+        return waited >= (MOMENT_SECONDS if look.cluster.is_own else OTHERS_MOMENT_SECONDS)
+    return unchanged >= PATIENCE_SECONDS or waited >= LONGEST_SECONDS
 
 
 def _gap(found: Exercise, look: Look) -> str:

@@ -24,6 +24,7 @@ class Look:
     def __init__(self, cluster: Cluster, answer: Any = None, measured: dict[Any, Visits] | None = None) -> None:
         self.cluster, self.answer = cluster, answer
         self._measured: dict[Any, Visits] = {} if measured is None else measured
+        self._read: dict[str, dict[str, Object]] = {}
 
     def again(self, anew: bool = False) -> Look:
         """A later moment. What was measured in a state that has not changed is not measured again, unless ``anew``."""
@@ -43,7 +44,9 @@ class Look:
         return self._by_name("services")
 
     def _by_name(self, kind: str) -> dict[str, Object]:
-        return {each["metadata"]["name"]: each for each in self.cluster.objects(kind)}
+        if kind not in self._read:
+            self._read[kind] = {each["metadata"]["name"]: each for each in self.cluster.objects(kind)}
+        return self._read[kind]
 
     def image(self, obj: Object) -> str:
         """The image that the first container of a pod or a template runs, by the name that manifests write."""
@@ -62,6 +65,15 @@ class Look:
         are_rolled_out = all(map(self.is_rolled_out, self.deployments))
         ending = any("deletionTimestamp" in pod["metadata"] for pod in self._by_name("pods").values())
         return are_rolled_out and not ending and all(map(self._knows, self.services))
+
+    def state(self) -> dict[str, str]:
+        """The revision of each Deployment, pod and Service: two looks that differ in it saw the cluster at work."""
+        kinds = ("deployments", "pods", "services")
+        return {
+            f"{kind}/{name}": str(obj["metadata"]["resourceVersion"])
+            for kind in kinds
+            for name, obj in self._by_name(kind).items()
+        }
 
     def _knows(self, service: str) -> bool:
         """Whether the ready pods behind a Service are those that it selects."""
