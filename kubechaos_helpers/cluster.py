@@ -36,7 +36,7 @@ class Cluster:
     """One namespace of one cluster. ``connect()`` makes it.
 
     ``options`` are what a kubectl in a terminal needs to be told to mean the same cluster. Only one that ``is_own`` has
-    its kube-proxy switched.
+    its kube-proxy switched. ``troubles`` says which of the cluster's own components do not serve, where that is known.
     """
 
     def __init__(
@@ -47,11 +47,13 @@ class Cluster:
         images: Images,
         options: Sequence[str] = (),
         is_own: bool = False,
+        troubles: Callable[[], list[str]] = list,
     ) -> None:
         self.api, self.namespace, self.name, self.is_own = api, namespace, name, is_own
         self._images = images
         self._ways: dict[tuple[str, ...], Way] = {}
         self._options = options
+        self._troubles = troubles
 
     def __repr__(self) -> str:
         return f"{self.name}, namespace {self.namespace}"
@@ -267,6 +269,10 @@ class Cluster:
 
     # --- waiting
 
+    def waited_in_vain(self, sentence: str) -> CourseError:
+        """What a wait raises when its time is over, with what is broken in the cluster itself."""
+        return CourseError("\n".join([sentence, *self._troubles()]))
+
     def wait_until_ready(self, *deployments: str, timeout: float = 60.0) -> None:
         """Wait until Deployments are rolled out and available; says what the pods show when they are not in time."""
         names = deployments or tuple(each["metadata"]["name"] for each in self.objects("deployments"))
@@ -286,14 +292,14 @@ class Cluster:
             return all(waiting.is_rolled_out(seen[name]) for name in deployments)
 
         if not waiting.until(self.api, kind, self.namespace, "", ready, timeout):
-            raise CourseError(waiting.why_late(self.api, self.namespace, deployments, timeout))
+            raise self.waited_in_vain(waiting.why_late(self.api, self.namespace, deployments, timeout))
 
     def wait_until_gone(self, what: str = "pods", selector: str = "", left: int = 0, timeout: float = 60.0) -> None:
         """Wait until no more than ``left`` of a kind are there that the selector matches, ending ones included."""
         kind = self.api.kind(what)
         if not waiting.until(self.api, kind, self.namespace, selector, lambda seen: len(seen) <= left, timeout):
             there = ", ".join(each["metadata"]["name"] for each in self.objects(what, selector))
-            raise CourseError(
+            raise self.waited_in_vain(
                 f"After {timeout:.0f} s there is still: {there}. See why: kubectl describe {what} {there}"
             )
 

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from kubechaos_helpers import kube_proxy, waiting
-from kubechaos_helpers.errors import CourseError
 
 if TYPE_CHECKING:
     from kubechaos_helpers.cluster import Cluster
@@ -46,7 +45,7 @@ def wait_until_served_by(
     while True:
         left = deadline - time.monotonic()
         if not waiting.until(api, kind, cluster.namespace, selector_of_slices(service), serve, left):
-            raise CourseError(
+            raise cluster.waited_in_vain(
                 f"After {timeout:.0f} s Service {service} has {_ready(cluster, service)} ready pods behind it,"
                 f" not {number}. Look at what the pods do: kubectl get pods"
             )

@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kubechaos_helpers import waiting
-from kubechaos_helpers.api import Api
 from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.probe_job import NO_ANSWER
 
@@ -81,11 +80,12 @@ def wait_until_followed(cluster: Cluster, service: str) -> None:
 
 def _show_and_use(cluster: Cluster, settings: dict[str, str]) -> None:
     cluster.show_command("-n", NAMESPACE, "patch", "configmap", NAME, "-p", json.dumps({"data": settings}))
-    use(cluster.api, settings)
+    use(cluster, settings)
 
 
-def use(api: Api, settings: dict[str, str]) -> None:
+def use(cluster: Cluster, settings: dict[str, str]) -> None:
     """Change some of the settings and wait until kube-proxy uses them; CourseError when it does not."""
+    api = cluster.api
     change = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": settings}
     if api.find(f"{CONFIG_MAPS}/{NAME}") is None:
         api.request("POST", CONFIG_MAPS, body=change)
@@ -98,4 +98,4 @@ def use(api: Api, settings: dict[str, str]) -> None:
         return wanted.items() <= annotations.items()
 
     if not waiting.until(api, api.kind("configmaps"), NAMESPACE, "", in_use, SECONDS):
-        raise CourseError("kube-proxy did not take the setting. See what it says: pocket-cluster logs kube-proxy")
+        raise cluster.waited_in_vain("kube-proxy did not take the setting. See: pocket-cluster logs kube-proxy")

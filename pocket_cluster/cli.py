@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 
 from pocket_cluster import lifecycle
+from pocket_cluster.health import PROCESSES
 from pocket_cluster.home import KUBERNETES_VERSION, Home, HomeError
 
-LOG_NAMES = ("supervisor", "apiserver", "controllers", "kubelet", "runtime", "kube-proxy")
+LOG_NAMES = ("supervisor", *PROCESSES)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +61,7 @@ def _up(home: Home, _: argparse.Namespace) -> None:
     started = lifecycle.up(home)
     print(f"The pocket cluster is {'up' if started else 'up already'}: Kubernetes {KUBERNETES_VERSION}, one node.")
     print(f"For kubectl: export KUBECONFIG={home.kubeconfig}")
+    _print_troubles(home)
 
 
 def _down(home: Home, _: argparse.Namespace) -> None:
@@ -67,9 +69,15 @@ def _down(home: Home, _: argparse.Namespace) -> None:
     print("The pocket cluster is down." if was_up else "The pocket cluster was not up.")
 
 
+def _print_troubles(home: Home) -> None:
+    for sentence in lifecycle.troubles(home):
+        print(sentence)
+
+
 def _status(home: Home, _: argparse.Namespace) -> None:
     if not lifecycle.is_up(home):
         print("The pocket cluster is down. Start it with: pocket-cluster up")
+        _print_troubles(home)
         return
     pods = lifecycle.ask(home, "/api/v1/pods")["items"]
     running = sum(pod.get("status", {}).get("phase") == "Running" for pod in pods)
@@ -77,6 +85,7 @@ def _status(home: Home, _: argparse.Namespace) -> None:
     print(f"API server: {home.server}")
     print(f"Kubeconfig: {home.kubeconfig}")
     print(f"Data: {home.path}")
+    _print_troubles(home)
 
 
 def _kubeconfig(home: Home, _: argparse.Namespace) -> None:

@@ -57,6 +57,10 @@ class Home:
         """One log file for each component."""
         return self.path / "logs"
 
+    def log_of(self, process: str) -> Path:
+        """The log of one of the cluster's processes."""
+        return self.logs_dir / f"{process}.log"
+
     @property
     def images_dir(self) -> Path:
         return self.path / "images"

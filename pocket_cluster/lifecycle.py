@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pocket_cluster import health
 from pocket_cluster.home import Home, HomeError
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0  # more than the supervisor takes to say that it does not work
 STOP_SECONDS = 40.0
 REQUEST_SECONDS = 10.0
 
@@ -50,6 +51,18 @@ def up(home: Home) -> bool:
 def is_up(home: Home) -> bool:
     """Whether a supervisor holds the folder's lock and the API server says that it is ready."""
     return _supervisor_runs(home) and _is_ready(home)
+
+
+def troubles(home: Home) -> list[str]:
+    """A sentence for each component of a running cluster that does not serve, with the last line that it wrote."""
+    if not _supervisor_runs(home):
+        return []
+    return [
+        health.trouble(component, process, home.log_of(name))
+        for name, process in health.noted_processes(home.run_dir).items()
+        for component in health.PROCESSES[name]
+        if not health.serves(home.run_dir, component, process)
+    ]
 
 
 def down(home: Home) -> bool:
@@ -162,4 +175,4 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-__all__ = ["ClusterError", "HomeError", "ask", "down", "is_up", "reset", "up"]
+__all__ = ["ClusterError", "HomeError", "ask", "down", "is_up", "reset", "troubles", "up"]

@@ -11,35 +11,34 @@ import ctypes
 import fcntl
 import gc
 import importlib
-import json
 import logging
 import os
 import select
 import signal
-import ssl
 import sys
 import time
-import urllib.request
 from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
 from pocket_cluster.addresses import BlockClaim, NoAddressRange
-from pocket_cluster.home import NODE_NAME, Home
+from pocket_cluster.health import PROCESSES, Process, note_processes, process_of, serves, trouble
+from pocket_cluster.home import Home
 
 logger = logging.getLogger("pocket_cluster.supervisor")
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 8.0
 RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # A component that has run this long has recovered: its next failure counts as the first again.
 RECOVERED_SECONDS = 30.0
+# A component that has ended so often before it served for the first time will not serve.
+HOPELESS = 4
 PR_SET_PDEATHSIG = 1
 # Two of TLS's largest records. asyncio's own buffers are 256 KiB for each connection, and here there are about a
 # hundred: a watch is a connection, and each has two ends.
 TLS_BUFFER_BYTES = 32 * 1024
 
-# In the order of starting: the API server first, the pod runtime before the kubelet that asks it.
 COMPONENTS: dict[str, str] = {
     "apiserver": "pocket_cluster.apiserver",
     "runtime": "pocket_cluster.kubelet.runtime",
@@ -47,14 +46,6 @@ COMPONENTS: dict[str, str] = {
     "scheduler": "pocket_cluster.scheduler",
     "kubelet": "pocket_cluster.kubelet",
     "kube-proxy": "pocket_cluster.kube_proxy",
-}
-# What one process runs. The scheduler is small: it lives with the controllers.
-PROCESSES: dict[str, tuple[str, ...]] = {
-    "apiserver": ("apiserver",),
-    "runtime": ("runtime",),
-    "controllers": ("controllers", "scheduler"),
-    "kubelet": ("kubelet",),
-    "kube-proxy": ("kube-proxy",),
 }
 
 
@@ -67,7 +58,7 @@ class Supervisor:
         self._descriptors = descriptors
         self._running: dict[int, str] = {}
         self._started: dict[str, float] = {}
-        self._failures: dict[str, int] = {}
+        self._processes: dict[str, Process] = {}
         self._due: dict[str, float] = {}
         self._stopping = False
 
@@ -75,16 +66,39 @@ class Supervisor:
         for name in PROCESSES:
             self._fork(name)
 
+    def become_ready(self, deadline: float) -> str:
+        """Run until every component has served once; ``""``, or a sentence about one that does not."""
+        self._catch_signals()
+        while not self._stopping:
+            self._see_to_processes()
+            late = [name for name in COMPONENTS if not self._serves(name)]
+            if not late:
+                return ""
+            for name in late:
+                process = self._processes[process_of(name)]
+                if process.ended >= HOPELESS or time.monotonic() > deadline:
+                    return trouble(name, process, self._home.log_of(process_of(name)))
+            _sleep_until_signal(0.01)  # a component notes that it serves in a file
+        return "It was asked to stop before it was ready."
+
     def keep_running(self) -> None:
         """Restart what dies, until SIGTERM or SIGINT."""
+        while not self._stopping:
+            self._see_to_processes()
+            _sleep_until_signal(self._seconds_to_next())
+        self.stop()
+
+    def _catch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        while not self._stopping:
-            self._reap()
-            self._restart_due()
-            _sleep_until_signal(self._seconds_to_next())
-        self.stop()
+
+    def _see_to_processes(self) -> None:
+        self._reap()
+        self._restart_due()
+
+    def _serves(self, component: str) -> bool:
+        return serves(self._home.run_dir, component, self._processes[process_of(component)])
 
     def stop(self) -> None:
         """Stop the components, the pod runtime (which ends the pods) after the kubelet, the API server last."""
@@ -102,6 +116,9 @@ class Supervisor:
                 os.close(descriptor)
             _become(name, self._home)
         self._running[pid] = name
+        before = self._processes.get(name)
+        self._processes[name] = Process(pid, before.ended, before.code) if before else Process(pid)
+        note_processes(self._home.run_dir, self._processes)
         logger.info("%s runs as process %d", name, pid)
 
     def _reap(self) -> None:
@@ -114,12 +131,12 @@ class Supervisor:
                 self._schedule_restart(name, os.waitstatus_to_exitcode(status))
 
     def _schedule_restart(self, name: str, code: int) -> None:
-        now = time.monotonic()
+        now, process = time.monotonic(), self._processes[name]
         if now - self._started[name] > RECOVERED_SECONDS:
-            self._failures[name] = 0
-        failures = self._failures.get(name, 0)
-        self._failures[name] = failures + 1
-        delay = RESTART_DELAYS[min(failures, len(RESTART_DELAYS) - 1)]
+            process.ended = 0
+        delay = RESTART_DELAYS[min(process.ended, len(RESTART_DELAYS) - 1)]
+        process.pid, process.ended, process.code = 0, process.ended + 1, code
+        note_processes(self._home.run_dir, self._processes)
         self._due[name] = now + delay
         logger.warning("%s ended with %d; starting it again in %.1f s", name, code, delay)
 
@@ -170,7 +187,7 @@ def _become(name: str, home: Home) -> None:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         _die_with_parent()
-        _log_to(home.logs_dir / f"{name}.log")
+        _log_to(home.log_of(name))
         if name == "runtime":
             importlib.import_module(COMPONENTS["runtime"]).main(home.path)
         else:
@@ -254,30 +271,6 @@ def _claim_addresses(home: Home) -> BlockClaim:
     return claim
 
 
-def _wait_until_ready(home: Home, deadline: float) -> None:
-    """Watch the node until it is Ready: then API server, kubelet and all between them work."""
-    credentials = home.credentials("admin")
-    query = f"watch=true&timeoutSeconds={READY_SECONDS:.0f}&fieldSelector=metadata.name={NODE_NAME}"
-    request = urllib.request.Request(
-        f"{credentials.server}/api/v1/nodes?{query}", headers={"Authorization": f"Bearer {credentials.token}"}
-    )
-    context = ssl.create_default_context(cafile=credentials.ca_file)
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=deadline - time.monotonic(), context=context) as events:
-                if any(_says_ready(json.loads(line)) for line in events):
-                    return
-        except (OSError, ValueError):
-            if time.monotonic() > deadline - 1:
-                raise TimeoutError from None
-            _sleep_until_signal(0.02)  # the API server does not listen yet: there is nothing to watch
-
-
-def _says_ready(event: dict[str, dict[str, dict[str, list[dict[str, str]]]]]) -> bool:
-    conditions = event["object"].get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
 def main(arguments: list[str]) -> int:
     """``python -m pocket_cluster.supervisor HOME REPORT_DESCRIPTOR``: run the cluster of that folder."""
     home, report = Home(arguments[0]), _reporter(int(arguments[1]))
@@ -311,13 +304,12 @@ def _run(home: Home, report: Callable[[str], None], lock: int) -> int:
     supervisor = Supervisor(home, (lock, claim.descriptor))
     supervisor.start()
     try:
-        _wait_until_ready(home, time.monotonic() + READY_SECONDS)
+        if sentence := supervisor.become_ready(time.monotonic() + READY_SECONDS):
+            supervisor.stop()
+            report(f"The cluster did not become ready. {sentence}")
+            return 1
         report("ready")
         supervisor.keep_running()
-    except TimeoutError:
-        supervisor.stop()
-        report(f"The cluster did not become ready in {READY_SECONDS:.0f} s; the logs in {home.logs_dir} say why.")
-        return 1
     finally:
         claim.release()
     return 0

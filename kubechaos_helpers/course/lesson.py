@@ -26,7 +26,7 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
     What is not the lesson's stays. CourseError when the Deployments do not become ready.
     """
     if cluster.is_own:
-        kube_proxy.use(cluster.api, kube_proxy.FIRST)
+        kube_proxy.use(cluster, kube_proxy.FIRST)
         _let_pods_come(cluster)
     wanted = {manifests.identity(obj): obj for obj in manifests.load(shipped(manifest))} if manifest else {}
     for kind, obj in _of_the_lesson(cluster):

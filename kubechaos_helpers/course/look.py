@@ -146,7 +146,7 @@ class Look:
         key = (deployment, service, json.dumps(template, sort_keys=True), *sorted(options.items()))
         if key not in self._measured:
             if self.cluster.is_own:
-                kube_proxy.use(self.cluster.api, {kube_proxy.PACE: REAL_PACE})
+                kube_proxy.use(self.cluster, {kube_proxy.PACE: REAL_PACE})
             with self.cluster.under_load(service, **options) as load:
                 rollouts.restart(self.cluster.api, self.deployments[deployment])
                 self.cluster.wait_quietly([deployment])

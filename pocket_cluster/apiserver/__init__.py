@@ -25,6 +25,7 @@ from pocket_cluster.apiserver.resource_handlers import PodConnections, ResourceH
 from pocket_cluster.apiserver.server import make_application
 from pocket_cluster.apiserver.store import Store
 from pocket_cluster.apiserver.writing import Writer
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import Home
 
 logger = logging.getLogger("pocket_cluster.apiserver")
@@ -50,6 +51,7 @@ async def run(home: Home, stop: asyncio.Event) -> None:
         runner, LOOPBACK, home.api_port, ssl_context=home.server_ssl_context(), backlog=1024, reuse_address=True
     ).start()
     logger.info("serving at %s", home.server)
+    say_that_it_serves(home.run_dir, "apiserver")
     compaction = asyncio.create_task(_compact_for_ever(store))
     await stop.wait()
     compaction.cancel()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from pocket_cluster.api.client import Client, Credentials
+from pocket_cluster.api.client import Client
 from pocket_cluster.api.tasks import run_until
 from pocket_cluster.controllers.controller import Controller, Informers
 from pocket_cluster.controllers.deployment import DeploymentController
@@ -22,6 +22,7 @@ from pocket_cluster.controllers.namespace import NamespaceController
 from pocket_cluster.controllers.node_lifecycle import NodeLifecycleController
 from pocket_cluster.controllers.replica_set import ReplicaSetController
 from pocket_cluster.controllers.service_account import ServiceAccountController
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import Home
 
 WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
@@ -39,13 +40,15 @@ WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
 
 async def run(home: Home, stop: asyncio.Event) -> None:
     """Run all controllers until ``stop`` is set."""
-    await run_controllers(home.credentials("controller-manager"), stop)
+    credentials = home.credentials("controller-manager")
 
+    async def say_when_synced() -> None:
+        await informers.wait_synced()
+        say_that_it_serves(home.run_dir, "controllers")
+        await stop.wait()
 
-async def run_controllers(credentials: Credentials, stop: asyncio.Event) -> None:
-    """The same against any API server."""
     async with Client(credentials, "kube-controller-manager") as client:
         informers = Informers(client)
         controllers: list[Controller] = [kind(client, informers) for kind in WITHOUT_OPTIONS]
         controllers.append(ServiceAccountController(client, informers, Path(credentials.ca_file)))
-        await run_until(stop, informers.run(), *(controller.run() for controller in controllers))
+        await run_until(stop, say_when_synced(), informers.run(), *(controller.run() for controller in controllers))

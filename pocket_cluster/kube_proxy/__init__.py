@@ -10,6 +10,7 @@ import asyncio
 
 from pocket_cluster.api.client import Client
 from pocket_cluster.api.tasks import run_until
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import NODE_NAME, Home
 from pocket_cluster.kube_proxy.proxy import Proxy
 
@@ -19,7 +20,13 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     async with Client(home.credentials("kube-proxy"), "kube-proxy") as client:
         proxy = Proxy(client, home.addresses, NODE_NAME, home.proxy_mode)
         informers = (proxy.services, proxy.slices, proxy.settings)
+
+        async def say_when_synced() -> None:
+            await asyncio.gather(*(informer.wait_synced() for informer in informers))
+            say_that_it_serves(home.run_dir, "kube-proxy")
+            await stop.wait()
+
         try:
-            await run_until(stop, *(informer.run() for informer in informers), proxy.run())
+            await run_until(stop, say_when_synced(), *(informer.run() for informer in informers), proxy.run())
         finally:
             proxy.close()

@@ -10,6 +10,7 @@ from pocket_cluster.api.client import Client
 from pocket_cluster.api.informer import Handler
 from pocket_cluster.api.objects import Object, key, namespace, uid
 from pocket_cluster.api.tasks import run_until
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import KUBERNETES_VERSION, Home
 from pocket_cluster.kubelet.container_root import write_site
 from pocket_cluster.kubelet.node import NodeReporter
@@ -28,15 +29,16 @@ async def run_agent(home: Home, stop: asyncio.Event) -> None:
         agent = Agent(home, client)
         server = await agent.server.start()
         reporter = NodeReporter(home, client, agent.server.port)
+
+        async def report() -> None:
+            await asyncio.gather(reporter.register(), agent.began.wait())
+            say_that_it_serves(home.run_dir, "kubelet")
+            await reporter.keep_ready()
+
         try:
-            await run_until(stop, agent.run(), _report(reporter))
+            await run_until(stop, agent.run(), report())
         finally:
             await server.cleanup()
-
-
-async def _report(reporter: NodeReporter) -> None:
-    await reporter.register()
-    await reporter.keep_ready()
 
 
 class Agent:
@@ -51,6 +53,7 @@ class Agent:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._adoptable: dict[str, list[Process]] = {}
         self._connected = asyncio.Event()
+        self.began = asyncio.Event()  # the runtime answers, and the node's pods are known
 
     async def run(self) -> None:
         services = self.services
@@ -67,6 +70,7 @@ class Agent:
             group.create_task(services.pods.run())
             await services.pods.wait_synced()
             await self._end_orphans()
+            self.began.set()
 
     def _follow_shared(self) -> None:
         services = self.services

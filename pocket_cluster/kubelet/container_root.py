@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pocket_cluster.home import Home
-from pocket_cluster.kubelet.container_process import PYTHON_NAMES, ContainerSettings
+from pocket_cluster.kubelet.container_process import ContainerSettings
 from pocket_cluster.kubelet.images import Image
+from pocket_cluster.kubelet.interpreter import PYTHON_NAMES, of_the_loader
 from pocket_cluster.kubelet.pod_network import NetworkSettings
 
 SITE_CUSTOMIZE = """\
@@ -30,7 +31,7 @@ PYTHON_PROGRAM = """\
 #!/bin/sh
 while :; do case "$1" in -I|-E|-S|-s) shift ;; *) break ;; esac; done
 export POCKET_CONTAINER={settings} PYTHONPATH={site}"${{PYTHONPATH:+:$PYTHONPATH}}"
-exec {python} -s "$@"
+{loader}exec {python} -s "$@"
 """
 HOSTNAME_PROGRAM = """\
 #!/bin/sh
@@ -133,6 +134,7 @@ def _write_programs(programs: Path, settings: ContainerSettings, site: Path) -> 
         settings=shlex.quote(str(file)),
         site=shlex.quote(str(site)),
         python=shlex.quote(getattr(sys, "_base_executable", sys.executable)),
+        loader="".join(f"export {name}={shlex.quote(value)}\n" for name, value in of_the_loader().items()),
     )
     _write_program(programs / PYTHON_NAMES[0], python)
     for name in PYTHON_NAMES[1:]:

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.kubelet import leftovers
 from pocket_cluster.kubelet.container_log import ContainerLog
 from pocket_cluster.kubelet.container_process import (
@@ -40,6 +41,7 @@ from pocket_cluster.kubelet.container_process import (
     open_streams,
     run_forked,
 )
+from pocket_cluster.kubelet.interpreter import of_the_loader
 from pocket_cluster.kubelet.warm_up import warm_up
 
 SOCKET = "run/runtime.sock"
@@ -58,7 +60,7 @@ def main(home: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1]); from pocket_cluster.kubelet.runtime import serve;"
         " sys.path.remove(sys.argv[1]); serve(sys.argv[2])"
     )
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **of_the_loader()}
     command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", start, library, str(home)]
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     os.execve(sys.executable, command, environment)
@@ -169,6 +171,7 @@ class Runtime:
     def serve(self) -> None:
         self._catch_signals()
         self._listen()
+        say_that_it_serves(Path("run"), "runtime")
         while not self._stopping:
             self._turn(None)
         self._end_all()

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 
-from pocket_cluster.api.client import Client, Credentials
+from pocket_cluster.api.client import Client
 from pocket_cluster.api.tasks import run_until
+from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import Home
 from pocket_cluster.scheduler.scheduler import Scheduler
 
 
 async def run(home: Home, stop: asyncio.Event) -> None:
     """Schedule until ``stop`` is set."""
-    await run_scheduler(home.credentials("scheduler"), stop)
+    async with Client(home.credentials("scheduler"), "kube-scheduler") as client:
+        scheduler = Scheduler(client)
 
+        async def say_when_synced() -> None:
+            await scheduler.wait_synced()
+            say_that_it_serves(home.run_dir, "scheduler")
+            await stop.wait()
 
-async def run_scheduler(credentials: Credentials, stop: asyncio.Event) -> None:
-    """The same against any API server."""
-    async with Client(credentials, "kube-scheduler") as client:
-        await run_until(stop, Scheduler(client).run())
+        await run_until(stop, say_when_synced(), scheduler.run())

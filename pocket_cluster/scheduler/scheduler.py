@@ -61,8 +61,12 @@ class Scheduler:
         if has_left or is_waiting(pod):
             self._something_changed.set()
 
-    async def _schedule(self) -> None:
+    async def wait_synced(self) -> None:
+        """Until it knows the pods and the nodes."""
         await asyncio.gather(self._pods.wait_synced(), self._nodes.wait_synced())
+
+    async def _schedule(self) -> None:
+        await self.wait_synced()
         while True:
             await self._something_changed.wait()
             self._something_changed.clear()
