@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from claimed_port import claimed_port
 
 from pocket_cluster.kubelet.images import build_image
 
@@ -20,7 +21,6 @@ RECORDED_WITH = "1.36"
 PARITY = Path(__file__).parent.parent.parent / "parity"
 
 
-@pytest.mark.slow
 def test_every_step_says_what_the_recording_of_a_real_cluster_says(cluster: Cluster, tmp_path: Path) -> None:
     said = json.loads(cluster.output("version", "--client", "-o", "json"))["clientVersion"]["gitVersion"]
     if not said.startswith(f"v{RECORDED_WITH}."):
@@ -29,11 +29,15 @@ def test_every_step_says_what_the_recording_of_a_real_cluster_says(cluster: Clus
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(cluster.home.kubeconfig.read_text())  # the script changes its namespace
     path = os.pathsep.join([str(Path(cluster.program).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [sys.executable, PARITY / "transcript", PARITY / "streams.script", PARITY / "streams.recording"],
-        env={**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
+    with claimed_port() as first, claimed_port() as second:
+        for name in ("streams.script", "streams.recording", "streams.yaml"):
+            text = (PARITY / name).read_text()
+            (tmp_path / name).write_text(text.replace("18471", str(first)).replace("18472", str(second)))
+        done = subprocess.run(
+            [sys.executable, PARITY / "transcript", tmp_path / "streams.script", tmp_path / "streams.recording"],
+            env={**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
