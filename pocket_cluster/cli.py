@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -20,6 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     command: Callable[[Home, argparse.Namespace], None] = options.run
     try:
         command(home, options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read this has seen enough: head(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        return 128 + signal.SIGPIPE
     except (lifecycle.ClusterError, HomeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -192,3 +192,13 @@ def test_a_home_that_cannot_be_written_is_refused_with_a_sentence() -> None:
     assert done.stderr.startswith("The pocket cluster keeps its data in /proc/1/no-such-home, and that folder cannot")
     assert "POCKET_CLUSTER_HOME=FOLDER" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    """As ``pocket-cluster up | head -1``; 141 is what a shell says of SIGPIPE."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pocket_cluster", "--home", tmp_path, "kubeconfig"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=DEADLINE_SECONDS)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
