@@ -152,6 +152,15 @@ def test_what_pip_says_is_shown_when_it_fails(
     assert not lab.is_installed("course")
 
 
+def test_a_full_disk_is_named(lab: ModuleType, course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = course / "pip"
+    pip.write_text("#!/bin/sh\necho 'ERROR: Could not install packages: [Errno 28] No space left on device'\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(lab, "PYTHON", pip)
+    with pytest.raises(lab.Trouble, match=r"The disk is full, and the course needs 1 GB\."):
+        lab.pip_install("a")
+
+
 def test_clean_removes_what_was_installed_and_keeps_the_learners_work(lab: ModuleType, course: Path) -> None:
     for name in (".venv/bin", "my", "build", "kubechaos_course.egg-info"):
         (course / name).mkdir(parents=True)
