@@ -28,9 +28,12 @@ GATE = {
     "newcomer": [".ci/newcomer"],
 }
 FULL = GATE | {
+    "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile", "--by-unit"],
     "wheelhouse": [".ci/wheelhouse"],
     "binder": [".ci/binder"],
     "real": [".ci/real"],
+    "audit": [".ci/audit"],
+    "steady": [".ci/steady", "5"],
 }
 STEPS = {"run": GATE, "full": FULL}
 GREEN, RED, CANNOT = "green", "RED", "could not run here"

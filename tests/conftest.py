@@ -1,6 +1,7 @@
-"""What all tests share: a cluster of their own, what a machine may lack, and, in CI, no skips.
+"""What all tests share: a cluster of their own, what a machine may lack, and how a run of all is divided and shown.
 
-``KUBECHAOS_NO_SKIP=1`` turns each skipped test into a failed one.
+``KUBECHAOS_NO_SKIP=1``, as the gate sets it, makes each skipped test a failed one, and each number that is not the
+inventory's a failure. ``KUBECHAOS_TEST_ORDER=7`` runs files and pages in another order, the seventh.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import inventory
 import pytest
+import reporting
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -30,6 +33,7 @@ LEARNERS_OWN = ("KUBECHAOS_CLUSTER", "KUBECHAOS_COURSE", "KUBECONFIG", "POCKET_C
 own_folder = pytest.StashKey[Path]()
 
 
+@pytest.hookimpl(trylast=True)  # the terminal's plugin comes first
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, one of xdist's workers perhaps, a cluster's home and a learner's folder of its own."""
     folder = config.stash[own_folder] = Path(tempfile.mkdtemp(prefix="kubechaos-tests-"))
@@ -37,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     os.environ["POCKET_CLUSTER_HOME"] = str(folder / "cluster")
     os.environ["KUBECHAOS_MY"] = str(folder / "my")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(reporting.Report(config))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -45,9 +51,36 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those begin first that take longest: others fill the time of xdist's other workers."""
-    items.sort(key=lambda item: [part not in item.path.parts for part in ("notebooks", "course")])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--by-unit", action="store_true", help="one line for each file or page that is through")
+    parser.addoption("--quick", action="store_true", help="only what answers within about a minute")
+    parser.addoption("--write-inventory", action="store_true", help="keep these numbers in tests/inventory.json")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files as a whole, since their tests share a cluster, but each page of the notebooks' files on its own."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByUnitScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return inventory.unit_of(nodeid)
+
+    return ByUnitScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let those begin first that take longest, and leave out what takes long where that is wanted."""
+    seconds = inventory.seconds_of(map(_unit, items))
+    order = inventory.in_order(seconds, int(os.environ.get("KUBECHAOS_TEST_ORDER") or 0))
+    items.sort(key=lambda item: order.index(_unit(item)))
+    if config.option.quick:
+        left_out = [item for item in items if seconds[_unit(item)] > inventory.QUICK_SECONDS]
+        items[:] = [item for item in items if seconds[_unit(item)] <= inventory.QUICK_SECONDS]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _unit(item: pytest.Item) -> str:
+    return inventory.unit_of(item.nodeid)
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -89,7 +122,7 @@ def kubectl() -> str:
         program = shutil.which("kubectl", path=place)
         if program and (kubectl_version(program) or (0, 0)) >= OLDEST_KUBECTL:
             return program
-    pytest.skip("This machine has no kubectl, or one that is older than 1.32.")
+    pytest.skip("this machine has no kubectl 1.32 or newer. To get it: https://kubernetes.io/docs/tasks/tools")
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +131,7 @@ def oldest_kubectl() -> str:
     for program in filter(None, (shutil.which("kubectl-1.32", path=str(CI_TOOLS)), shutil.which("kubectl"))):
         if kubectl_version(program) == OLDEST_KUBECTL:
             return program
-    pytest.skip("This machine has no kubectl 1.32.")
+    pytest.skip(f"this machine has no kubectl 1.32. To get it: .ci/kubectl/build {CI_TOOLS.parent}")
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +141,7 @@ def ci_tool() -> Callable[[str], str]:
     def find(name: str) -> str:
         program = shutil.which(name, path=str(CI_TOOLS)) or shutil.which(name)
         if program is None:
-            pytest.skip(f"This machine has no {name}.")
+            pytest.skip(f"this machine has no {name}. To get it: .ci/tools {CI_TOOLS.parent}")
         return program
 
     return find
@@ -119,7 +152,7 @@ def browser() -> Iterator[Browser]:
     """The machine's own Chromium or Chrome, driven by Playwright, whose event loop must not outlive the module."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip("This machine has no Chromium or Chrome.")
+        pytest.skip("this machine has no Chromium or Chrome. To get it: sudo apt install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,34 +1,15 @@
 """The gate and the full check say what was run, what is red and how to repeat it, and note a commit that has passed."""
 
-import importlib.util
-import subprocess
 from pathlib import Path
 from types import ModuleType
 
+import ci_programs
 import pytest
-
-CHECKS = Path(__file__).parents[2] / ".ci" / "checks.py"
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("checks", CHECKS)
-    assert spec
-    assert spec.loader
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
 
 
 @pytest.fixture
 def checks(tmp_path: Path) -> ModuleType:
-    """The program, with a repository of one commit to check."""
-    found = load()
-    found.ROOT, found.TOOLS = tmp_path / "a clone", tmp_path / "tools"
-    found.ROOT.mkdir()
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "-m", "first"]):
-        subprocess.run(["git", *command], cwd=found.ROOT, check=True)
-    return found
+    return ci_programs.load("checks", tmp_path)
 
 
 def shell(text: str) -> list[str]:
@@ -46,8 +27,7 @@ def test_all_green_is_noted_with_the_commit(checks: ModuleType, capsys: pytest.C
     printed = capsys.readouterr().out
     assert "=== one\nfine\n" in printed
     assert [line.split()[::2] for line in printed.splitlines()[-3:-1]] == [["one", "green"], ["two", "green"]]
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=checks.ROOT, capture_output=True, text=True).stdout
-    assert green(checks) == [head.strip()]
+    assert green(checks) == [ci_programs.git(checks, "rev-parse", "HEAD")]
 
 
 def test_a_step_alone_and_a_changed_clone_are_not_noted(checks: ModuleType) -> None:
@@ -93,7 +73,6 @@ def test_a_step_that_there_is_not_is_refused_before_any_runs(
     assert captured.err == "There is no step 'lnit' in .ci/run; there are: tools, lint, tests, parity, newcomer.\n"
 
 
-def test_the_programs_of_all_steps_exist() -> None:
-    repository = CHECKS.parents[1]
-    programs = [command[0] for command in load().FULL.values()]
-    assert [name for name in programs if "/" in name and not (repository / name).exists()] == []
+def test_the_programs_of_all_steps_exist(checks: ModuleType) -> None:
+    programs = [command[0] for command in checks.FULL.values()]
+    assert [name for name in programs if "/" in name and not (ci_programs.CI.parent / name).exists()] == []

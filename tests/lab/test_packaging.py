@@ -33,7 +33,7 @@ def copy_of_the_source(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.timeout(400)
 def test_a_wheel_without_the_course_runs_a_cluster_in_an_empty_environment(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}

@@ -45,20 +45,3 @@ def test_it_shows_what_it_shows_also_after_another(notebook: Path, nbval: Run, t
     done = nbval(notebook, tmp_path / "my")
     assert done.returncode == 0, done.stdout[-6000:]
     assert f"{len(code_cells(notebook))} passed" in done.stdout
-
-
-@pytest.mark.timeout(SECONDS)
-def test_a_kube_proxy_that_takes_turns_is_noticed(nbval: Run, tmp_path: Path) -> None:
-    content = nbformat.read(ROOT / "notebooks" / "02-two-deployments-one-service.ipynb", 4)
-    at = next(place for place, cell in enumerate(content.cells) if cell.source.startswith("## 02.9 "))
-    content.cells.insert(
-        at + 1,
-        nbformat.v4.new_code_cell(
-            'cluster.balance("round-robin")', execution_count=1, metadata={"tags": ["nbval-ignore-output"]}
-        ),
-    )
-    mutant = tmp_path / "mutant.ipynb"
-    nbformat.write(content, mutant)
-    done = nbval(mutant, tmp_path / "my")
-    assert done.returncode != 0
-    assert "In turns" in done.stdout
