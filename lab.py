@@ -84,7 +84,8 @@ def test(options: list[str]) -> int:
     install("test")
     if set(options) <= {"--quick", "--write-inventory"}:  # all files: in this order, and told in this way
         workers = 3 * (os.cpu_count() or 1)  # most of them wait for a cluster
-        options = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder", "--by-unit", *options]
+        plan = ("--dist", "loadfile", "--no-loadscope-reorder", "--by-unit", "-p", "no:nbval")
+        options = ["-n", str(workers), *plan, *options]
     return run("-m", "pytest", *options)
 
 

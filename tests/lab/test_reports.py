@@ -29,6 +29,7 @@ import pytest
 @pytest.mark.parametrize("page", ["00-one", "01-two"])
 def test_page(page): pass
 """
+UNUSED = ("cacheprovider", "nbval", "hypothesispytest")  # what takes long to load
 Run = Callable[..., "tuple[int, str]"]
 
 
@@ -50,7 +51,7 @@ def run(tmp_path: Path) -> Run:
         own = {"PATH": str(tmp_path), "KUBECHAOS_CI_TOOLS": str(tmp_path), **environment}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBECHAOS", "PYTEST"))}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
+            [sys.executable, "-m", "pytest", *(f"-pno:{plugin}" for plugin in UNUSED), *options],
             cwd=tmp_path,
             env=inherited | own,
             capture_output=True,
@@ -63,7 +64,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_files_and_pages_failures_and_missing_things_are_named(run: Run) -> None:
-    code, shown = run("--by-unit", "-n", "2", "--dist", "loadfile")
+    code, shown = run("--by-unit")
     assert code == 1
     assert "6 tests in 3 files and pages" in shown
     assert "failed: tests/test_mixed.py::test_red" in shown

@@ -41,7 +41,7 @@ def nbval(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """``nbval(notebook, my)`` runs a notebook under nbval; all of a module's on one cluster."""
     home = Home(tmp_path_factory.mktemp("notebooks") / "cluster")
     options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "300"]
-    plain = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    plain = ["-q", *(f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "hypothesispytest"))]
 
     def run(notebook: Path, my: Path) -> subprocess.CompletedProcess[str]:
         own = {"POCKET_CLUSTER_HOME": str(home.path), "KUBECHAOS_MY": str(my), "KUBECHAOS_COURSE": str(ROOT)}
