@@ -30,6 +30,7 @@ GATE = {
 FULL = GATE | {
     "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile", "--by-unit"],
     "wheelhouse": [".ci/wheelhouse"],
+    "fresh": [".ci/fresh"],
     "binder": [".ci/binder"],
     "real": [".ci/real"],
     "audit": [".ci/audit"],

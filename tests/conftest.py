@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import inventory
 import pytest
 import reporting
+from bare_path import leave_only_bare_path, machines_path, machines_program
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -37,6 +38,7 @@ own_folder = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, one of xdist's workers perhaps, a cluster's home and a learner's folder of its own."""
     folder = config.stash[own_folder] = Path(tempfile.mkdtemp(prefix="kubechaos-tests-"))
+    leave_only_bare_path(folder / "programs")
     for name in LEARNERS_OWN:
         os.environ.pop(name, None)
     os.environ["POCKET_CLUSTER_HOME"] = str(folder / "cluster")
@@ -118,7 +120,7 @@ def kubectl_version(program: str) -> tuple[int, int] | None:
 @pytest.fixture(scope="session")
 def kubectl() -> str:
     """The path of a kubectl that the course promises to work with: CI's own, or the one on the PATH."""
-    for place in (str(CI_TOOLS), None):
+    for place in (str(CI_TOOLS), machines_path()):
         program = shutil.which("kubectl", path=place)
         if program and (kubectl_version(program) or (0, 0)) >= OLDEST_KUBECTL:
             return program
@@ -128,7 +130,7 @@ def kubectl() -> str:
 @pytest.fixture(scope="session")
 def oldest_kubectl() -> str:
     """The path of a kubectl 1.32, the oldest that the course promises to work with."""
-    for program in filter(None, (shutil.which("kubectl-1.32", path=str(CI_TOOLS)), shutil.which("kubectl"))):
+    for program in filter(None, (shutil.which("kubectl-1.32", path=str(CI_TOOLS)), machines_program("kubectl"))):
         if kubectl_version(program) == OLDEST_KUBECTL:
             return program
     pytest.skip(f"this machine has no kubectl 1.32. To get it: .ci/kubectl/build {CI_TOOLS.parent}")
@@ -139,7 +141,7 @@ def ci_tool() -> Callable[[str], str]:
     """Gives the path of a program that only the checks use: CI's own (.ci/tools), or the one on the PATH."""
 
     def find(name: str) -> str:
-        program = shutil.which(name, path=str(CI_TOOLS)) or shutil.which(name)
+        program = shutil.which(name, path=str(CI_TOOLS)) or machines_program(name)
         if program is None:
             pytest.skip(f"this machine has no {name}. To get it: .ci/tools {CI_TOOLS.parent}")
         return program
@@ -150,13 +152,15 @@ def ci_tool() -> Callable[[str], str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The machine's own Chromium or Chrome, driven by Playwright, whose event loop must not outlive the module."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = next(filter(None, map(machines_program, BROWSERS)), None)
     if program is None:
         pytest.skip("this machine has no Chromium or Chrome. To get it: sudo apt install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        found = playwright.chromium.launch(executable_path=program, args=arguments)
+        found = playwright.chromium.launch(
+            executable_path=program, args=arguments, env={**os.environ, "PATH": machines_path()}
+        )
         yield found
         found.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from acts import Act, Found, nothing, scaled
+from eventually import eventually
 
 from kubechaos_helpers import Cluster, CourseError, page
 from kubechaos_helpers.course import exercise
@@ -19,7 +20,11 @@ def fifth_taken_out(cluster: Cluster) -> None:
     pod = cluster.objects("pods", "version=original")[0]["metadata"]["name"]
     cluster.scale("kubechaos-original", 0)
     cluster.wait_until_gone("pods", selector="version=original")
-    assert pod not in {name for _, name, *_ in cluster.endpoints("kubechaos-svc")}
+    eventually(
+        lambda: {name for _, name, *_ in cluster.endpoints("kubechaos-svc")},
+        f"{pod}, which has gone, is no longer behind the Service",
+        so=lambda behind: pod not in behind,
+    )
 
 
 WRONG = [

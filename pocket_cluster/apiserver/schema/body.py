@@ -121,10 +121,18 @@ def _go_wording(error: json.JSONDecodeError) -> str:
     if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):
         return "unexpected end of JSON input"
     where = JSON_ERRORS.get(error.msg, "looking for beginning of value")
-    at = error.pos + 1 if error.msg == "Invalid \\escape" else error.pos
-    letter = error.doc[at : at + 1]
+    letter = _unread(error)[:1]
     quoted = {"'": "\\'", '"': '"'}.get(letter) or go_string(letter)[1:-1]
     return f"invalid character '{quoted}' {where}"
+
+
+def _unread(error: json.JSONDecodeError) -> str:
+    """The text from where Go stops: Python names the backslash before it or, since 3.13, the comma before a bracket."""
+    if error.msg == "Invalid \\escape":
+        return error.doc[error.pos + 1 :]
+    if error.msg.startswith("Illegal trailing comma"):
+        return error.doc[error.pos + 1 :].lstrip()
+    return error.doc[error.pos :]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

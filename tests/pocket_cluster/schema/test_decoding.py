@@ -69,6 +69,21 @@ def test_a_body_of_the_wrong_type_is_refused_in_go_s_words(body: str) -> None:
     assert str(refused.value) == REFUSED[body]
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"a": 1, }', "invalid character '}' looking for beginning of object key string"),
+        ("[1 ,\n]", "invalid character ']' looking for beginning of value"),
+        ('{"a": "\\ "}', "invalid character ' ' in string escape code"),
+    ],
+)
+def test_what_go_stops_at_is_named_whatever_this_python_names(body: str, words: str) -> None:
+    """Since 3.13 Python names the comma before a bracket."""
+    with pytest.raises(DecodeError) as refused:
+        read(DEPLOYMENTS, body)
+    assert words in str(refused.value)
+
+
 MANY = (
     '{"foo":1,"metadata":{"name":"a","name":"b","bar":2,"labels":{"a":"b","a":"c"}},"spec":{"replica":1,"replicas":1,'
     '"replicas":2,"template":{"spec":{"containers":[{"imagee":"x","ports":[{"x":1}]}]}}}}'
