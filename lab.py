@@ -82,7 +82,11 @@ def start(options: list[str]) -> int:
 
 def test(options: list[str]) -> int:
     install("test")
-    if set(options) <= {"--quick", "--write-inventory"}:  # all files: in this order, and told in this way
+    if set(options) <= {
+        "--quick",
+        "--write-inventory",
+        "--collect-only",
+    }:  # all files: in this order, and told in this way
         workers = 3 * (os.cpu_count() or 1)  # most of them wait for a cluster
         plan = ("--dist", "loadfile", "--no-loadscope-reorder", "--by-unit", "-p", "no:nbval")
         options = ["-n", str(workers), *plan, *options]

@@ -2,7 +2,8 @@
 
 A unit is what one of xdist's workers runs in one go: a file of tests, or one page of the notebooks' files. The numbers
 of tests and cells are compared in every full run; they change in the commit that changes the tests, made anew with
-``python3 lab.py test --write-inventory``. The seconds only order the units, longest first, and say how long it takes.
+``python3 lab.py test --write-inventory``; with ``--collect-only`` too, nothing is run and known seconds stay. The
+seconds only order the units, longest first, and say how long it takes.
 """
 
 from __future__ import annotations
@@ -84,9 +85,12 @@ def _compare(known: dict[str, int], found: dict[str, int], what: str) -> list[st
 
 
 def write(nodeids: Iterable[str], seconds: dict[str, float]) -> None:
-    """Keep these tests' numbers, what was measured now, and the cells."""
+    """Keep these tests' numbers, the cells, and what was measured now or, where nothing was run, before."""
     tests = Counter(map(unit_of, nodeids))
-    units = {name: {"tests": tests[name], "seconds": round(seconds.get(name, 0.0), 1)} for name in sorted(tests)}
+    known = seconds_of(tests)
+    units = {
+        name: {"tests": tests[name], "seconds": round(seconds.get(name) or known[name], 1)} for name in sorted(tests)
+    }
     together = {"tests": tests.total(), "compared cells": sum(compared_cells().values())}
     content = {"together": together, "compared cells": compared_cells(), "units": units}
     FILE.write_text(json.dumps(content, indent=1) + "\n")
