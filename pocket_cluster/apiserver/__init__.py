@@ -66,4 +66,7 @@ async def _compact_for_ever(store: Store) -> None:
     while True:
         await asyncio.sleep(COMPACTION_SECONDS)
         previous, before = before, store.revision
-        await store.compact(previous)
+        try:
+            await store.compact(previous)
+        except Exception:
+            logger.exception("the past before revision %d is kept: it could not be compacted", previous)

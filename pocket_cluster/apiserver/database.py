@@ -6,6 +6,7 @@ means, ``kill -9`` included, and a power cut can lose the last moments but never
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,13 +52,20 @@ class Database:
 
     def append(self, revisions: Iterable[Revision]) -> None:
         """Commit the revisions together: all of them or none."""
+        with self._transaction():
+            self._connection.executemany("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?)", revisions)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing, whichever statement fails, the last one included."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?)", revisions)
+            yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # on a full disk SQLite has rolled back itself
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def all_revisions(self) -> Iterator[Revision]:
         """Everything that is not compacted away, oldest first."""
@@ -85,15 +93,14 @@ class Database:
 
     def compact(self, revision: int) -> None:
         """Forget what only lists and watches before ``revision`` could see."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(
-            "DELETE FROM revisions WHERE id <= :revision AND (deleted OR EXISTS (SELECT 1 FROM revisions newer"
-            " WHERE newer.collection = revisions.collection AND newer.key = revisions.key"
-            " AND newer.id > revisions.id AND newer.id <= :revision))",
-            {"revision": revision},
-        )
-        self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (COMPACTED, revision))
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM revisions WHERE id <= :revision AND (deleted OR EXISTS (SELECT 1 FROM revisions newer"
+                " WHERE newer.collection = revisions.collection AND newer.key = revisions.key"
+                " AND newer.id > revisions.id AND newer.id <= :revision))",
+                {"revision": revision},
+            )
+            self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (COMPACTED, revision))
 
 
 def _revision(row: tuple[int, str, str, int, int, bytes]) -> Revision:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -194,21 +194,22 @@ class Store:
     async def _write_groups(self) -> None:
         while self._waiting:
             group, self._waiting = self._waiting, []
-            events, writes = self._decide(group)
-            if not events:
-                continue
-            rows = [_row(event) for event in events]
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._database.append, rows)
+                await self._write_group(group)
             except Exception as error:
-                for write in writes:
-                    write.done.set_exception(error)
-                continue
-            self.revision = events[-1].revision
-            for event, write in zip(events, writes, strict=True):
-                self._publish(event)
-                if not write.done.done():
-                    write.done.set_result(event.entry)
+                _refuse(group, error)
+
+    async def _write_group(self, group: list[_Write]) -> None:
+        events, writes = self._decide(group)
+        if not events:
+            return
+        rows = [_row(event) for event in events]
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._database.append, rows)
+        self.revision = events[-1].revision
+        for event, write in zip(events, writes, strict=True):
+            self._publish(event)
+            if not write.done.done():
+                write.done.set_result(event.entry)
 
     def _decide(self, group: list[_Write]) -> tuple[list[Event], list[_Write]]:
         """Give each write of the group that is decided on the newest state its revision."""
@@ -222,8 +223,12 @@ class Store:
             if (current.revision if current else 0) != write.expected:
                 write.done.set_exception(Superseded())
                 continue
+            try:
+                entry = _entry(write.object, revision + 1)
+            except Exception as error:  # it cannot be encoded; the others can
+                _refuse([write], error)
+                continue
             revision += 1
-            entry = _entry(write.object, revision)
             newest[place] = None if write.deletes else entry
             events.append(Event(revision, write.collection, write.key, entry, current, write.deletes))
             accepted.append(write)
@@ -261,6 +266,13 @@ class Store:
         self._forgotten = max(self._forgotten, revision)
         while self._window and self._window[0].revision <= revision:
             self._window.popleft()
+
+
+def _refuse(writes: Iterable[_Write], error: Exception) -> None:
+    """Nobody waits for ever for a write that is not done."""
+    for write in writes:
+        if not write.done.done():
+            write.done.set_exception(error)
 
 
 def _entry(obj: Object, revision: int) -> Entry:

@@ -45,9 +45,17 @@ def parse_write_options(query: Mapping[str, str], method: str, user_agent: str, 
         problems = _patch_problems(query, is_apply) + problems
     if problems:
         raise errors.invalid_options(KINDS.get(method, "CreateOptions"), problems)
-    manager = query.get("fieldManager", "") or user_agent.partition("/")[0].partition(" ")[0] or "unknown"
+    manager = query.get("fieldManager", "") or _name_in(user_agent) or "unknown"
     strictness = query.get("fieldValidation", "") or "Warn"
-    return WriteOptions(bool(query.get("dryRun")), strictness, manager[:LONGEST_MANAGER], flag(query, "force"))
+    return WriteOptions(bool(query.get("dryRun")), strictness, manager, flag(query, "force"))
+
+
+def _name_in(user_agent: str) -> str:
+    """What can be printed of the client's own name (apiserver, endpoints/handlers/create.go, prefixFromUserAgent)."""
+    name = user_agent.partition("/")[0].partition(" ")[0]
+    as_go_reads_it = name.encode(errors="surrogateescape").decode(errors="replace")
+    printable = "".join(filter(str.isprintable, as_go_reads_it))
+    return printable.encode()[:LONGEST_MANAGER].decode(errors="ignore")
 
 
 def _patch_problems(query: Mapping[str, str], is_apply: bool) -> Errors:

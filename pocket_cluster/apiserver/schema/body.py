@@ -22,6 +22,8 @@ JSON_ERRORS = {
     "Invalid \\escape": "in string escape code",
 }
 SUMMARY_LENGTH = 30
+# Escapes in a JSON string: a whole surrogate pair, half of one, or any other.
+ESCAPE = re.compile(r"(?P<pair>\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w)|(?P<half>\\u[dD][89a-fA-F]\w\w)|\\.", re.DOTALL)
 
 
 class DecodeError(Exception):
@@ -105,12 +107,19 @@ class _Unreadable(Exception):
 
 def _json(raw: bytes) -> Any:
     try:
-        text = raw.decode(errors="replace")  # as Go does
+        text = _without_half_characters(raw.decode(errors="replace"))  # as Go does, both
         return json.loads(text, object_pairs_hook=_object, parse_float=WrittenNumber, parse_constant=_no_constant)
     except RecursionError:
         raise _Unreadable("exceeded max depth") from None
     except json.JSONDecodeError as error:
         raise _Unreadable(_go_wording(error)) from None
+
+
+def _without_half_characters(text: str) -> str:
+    """Half of a surrogate pair is no character, and cannot be stored: U+FFFD takes its place."""
+    if "\\ud" not in text.lower():
+        return text
+    return ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
 
 
 def _no_constant(text: str) -> Any:

@@ -84,6 +84,24 @@ def test_what_go_stops_at_is_named_whatever_this_python_names(body: str, words: 
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"\uD83D\uDE00"', "\U0001f600"),
+        (r'"\ud800"', "\ufffd"),
+        (r'"a\udfffb"', "a\ufffdb"),
+        (r'"\ud800\ud83d\ude00"', "\ufffd\U0001f600"),
+        (r'"\ud83d\u0041"', "\ufffdA"),
+        (r'"\\ud800"', r"\ud800"),
+        (r'"\\\ud800"', "\\\ufffd"),
+    ],
+)
+def test_half_a_character_becomes_the_replacement_character(written: str, read_as: str) -> None:
+    """As Go's encoding/json does; what Go makes of each was asked of it."""
+    assert parse_body(written.encode()) == read_as
+
+
 MANY = (
     '{"foo":1,"metadata":{"name":"a","name":"b","bar":2,"labels":{"a":"b","a":"c"}},"spec":{"replica":1,"replicas":1,'
     '"replicas":2,"template":{"spec":{"containers":[{"imagee":"x","ports":[{"x":1}]}]}}}}'
