@@ -135,10 +135,12 @@ def unpack(content: bytes) -> str:
     A file that is there and differs is kept beside the old one's place as NAME.before. CourseError for what is no such
     archive, and then nothing is changed.
     """
+    from pocket_cluster.paths import inside
+
     files = _read(content)
     kept = 0
     for name, data in files.items():
-        path = my_folder() / name
+        path = inside(my_folder(), name)
         if path.is_file() and path.read_bytes() != data:
             path.replace(path.with_name(f"{path.name}.before"))
             kept += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import posixpath
@@ -16,7 +15,9 @@ from pocket_cluster.home import Home
 from pocket_cluster.kubelet.container_process import ContainerSettings
 from pocket_cluster.kubelet.images import Image
 from pocket_cluster.kubelet.interpreter import PYTHON_NAMES, of_the_loader
+from pocket_cluster.kubelet.mounts import UNABLE, CannotStart, mount_all
 from pocket_cluster.kubelet.pod_network import NetworkSettings
+from pocket_cluster.paths import inside, resolve
 
 SITE_CUSTOMIZE = """\
 import os, sys
@@ -74,18 +75,17 @@ def make_container(
     network: NetworkSettings,
     home: Home,
 ) -> ContainerSettings:
-    """Make a container's folder afresh. ``mounts``: paths in the container to files or folders of this machine."""
+    """Make a container's folder afresh. ``mounts``: paths in the container to files or folders of this machine.
+
+    CannotStart, in runc's words, for a mount or a working directory that cannot be had.
+    """
     root, programs = folder / "root", folder / "bin"
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(image.root, root, symlinks=True)
-    owned = {*image.owned, "/tmp", *mounts}
-    (root / "tmp").mkdir(exist_ok=True)
-    for path, source in sorted(mounts.items()):
-        _mount(root / path.lstrip("/"), source)
-    if _lies_in(working_directory, owned) or not Path(working_directory).is_dir():
-        owned.add(working_directory)
-        with contextlib.suppress(FileExistsError, NotADirectoryError):  # start_failure says so
-            (root / working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    inside(root, "/tmp").mkdir(parents=True, exist_ok=True)
+    placed = mount_all(root, mounts)
+    owned = {*image.owned, "/tmp", *placed, *(posixpath.normpath(f"/{path.lstrip('/')}") for path in mounts)}
+    working_directory = _working_directory(working_directory, root, placed, owned)
     settings: ContainerSettings = {
         "argv": argv,
         "environment": {**environment, "PATH": _search_path(programs, environment, owned, root)},
@@ -101,13 +101,23 @@ def make_container(
     return settings
 
 
-def _mount(place: Path, source: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)
-    place.symlink_to(source)
+def _working_directory(path: str, root: Path, placed: Mapping[str, Path], owned: set[str]) -> str:
+    """The path, resolved; it is made, and becomes the container's own, where it is not one of this machine."""
+    if not path.startswith("/"):
+        raise CannotStart("Cwd must be an absolute path")
+    failed = f"{UNABLE}error during container init: mkdir {path}: "
+    try:
+        resolved = resolve(root, path, placed)
+        if _lies_in(resolved, owned) or not Path(resolved).is_dir():
+            owned.add(resolved)
+            inside(root, resolved, placed).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise CannotStart(f"{failed}not a directory") from None
+    except ValueError:  # a NUL in it
+        raise CannotStart(f"{failed}invalid argument") from None
+    except OSError as error:
+        raise CannotStart(f"{failed}{(error.strerror or str(error)).lower()}") from None
+    return resolved
 
 
 def _search_path(programs: Path, environment: Mapping[str, str], owned: set[str], root: Path) -> str:

@@ -8,15 +8,17 @@ import time
 from pathlib import Path
 
 from pocket_cluster.api.objects import Object, namespace, uid
-from pocket_cluster.kubelet import logs, volumes
+from pocket_cluster.kubelet import logs
 from pocket_cluster.kubelet.container_process import ContainerSettings
 from pocket_cluster.kubelet.container_record import ContainerRecord
 from pocket_cluster.kubelet.container_root import make_container, network_settings, start_failure
 from pocket_cluster.kubelet.environment import ConfigurationError, container_environment, expand, hostname
 from pocket_cluster.kubelet.images import Image, InvalidImageName, familiar, find_image, normalise
+from pocket_cluster.kubelet.mounts import UNABLE, CannotStart, mounts_of
 from pocket_cluster.kubelet.node_services import NodeServices
 from pocket_cluster.kubelet.probes import Executed
 from pocket_cluster.kubelet.runtime_client import Process
+from pocket_cluster.paths import inside
 
 RETRY_SECONDS = 10.0
 # How long ErrImagePull is shown before it becomes ImagePullBackOff.
@@ -24,8 +26,7 @@ SHOWN_SECONDS = 2.0
 START_FAILED_CODE = 128
 PRESENT = "already present on machine and can be accessed by the pod"
 START_FAILED = (
-    "failed to create containerd task: failed to create shim task: OCI runtime create failed:"
-    " runc create failed: unable to start container process: "
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
 )
 FALLBACK_LINES, FALLBACK_BYTES = 80, 2048
 
@@ -48,18 +49,23 @@ class ContainerStart:
         self._pod = pod
         self._record = record
         self._pod_folder = folder
-        self._folder = folder / "containers" / record.name
+        self._folder = inside(folder / "containers", record.name)
         self._address = address
 
     async def run(self) -> None:
         """Start a process for the container; StartError when that must wait."""
         image = self._image()
         environment = await self._environment(image)
+        mounts = self._mounts(environment)
         self._event("Normal", "Pulled", f'Container image "{self._record.spec["image"]}" {PRESENT}')
-        settings = self._make(image, environment)
+        try:
+            settings = self._make(image, environment, mounts)
+            failure = start_failure(settings)
+            failure = failure and f"{UNABLE}{failure}"
+        except CannotStart as error:
+            failure = str(error)
         self._event("Normal", "Created", "Container created")
         self._count()
-        failure = start_failure(settings)
         if failure:
             self._fail(image, failure)
             return
@@ -98,8 +104,9 @@ class ContainerStart:
         process = {"id": secrets.token_hex(32), "started": 0.0, "finished": now, "exit_code": START_FAILED_CODE}
         record.image, record.image_id = normalise(record.spec["image"]), image.digest
         record.end({**process, "reason": "StartError"}, message)
-        record.last_state = record.state
-        record.wait("RunContainerError", message)
+        if self._pod["spec"].get("restartPolicy") != "Never":
+            record.last_state = record.state
+            record.wait("RunContainerError", message)
 
     # --- the image
 
@@ -157,13 +164,22 @@ class ContainerStart:
                 self._address,
             )
         except ConfigurationError as error:
-            self._event("Warning", "Failed", f"Error: {error}")
-            raise StartError("CreateContainerConfigError", str(error)) from error
+            raise self._misconfigured(error) from error
         return {"HOME": "/root", **found}
 
-    def _make(self, image: Image, environment: dict[str, str]) -> ContainerSettings:
-        spec = self._record.spec
+    def _mounts(self, environment: dict[str, str]) -> dict[str, Path]:
         self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            return mounts_of(self._record.spec, self._pod_folder / "volumes", self._folder, environment)
+        except ConfigurationError as error:
+            raise self._misconfigured(error) from error
+
+    def _misconfigured(self, error: ConfigurationError) -> StartError:
+        self._event("Warning", "Failed", f"Error: {error}")
+        return StartError("CreateContainerConfigError", str(error))
+
+    def _make(self, image: Image, environment: dict[str, str], mounts: dict[str, Path]) -> ContainerSettings:
+        spec = self._record.spec
         network = network_settings(self._services.home, namespace(self._pod), hostname(self._pod), self._address)
         return make_container(
             self._folder,
@@ -171,7 +187,7 @@ class ContainerStart:
             self._argv(image, environment),
             environment,
             spec.get("workingDir") or image.working_directory,
-            volumes.mounts_of(spec, self._pod_folder / "volumes", self._folder),
+            mounts,
             network,
             self._services.home,
         )

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from pocket_cluster.home import Home
 from pocket_cluster.kubelet.containerfile import ContainerfileError, Copy, Recipe, parse
+from pocket_cluster.paths import inside
 
 FILE_NAMES = ("Containerfile", "Dockerfile")
 # Folders that the machine has as well: an image owns only what it puts into them.
@@ -185,7 +186,7 @@ def _scratch_folder(images: Path) -> Iterator[Path]:
 def _copy_all(recipe: Recipe, context: Path, root: Path) -> list[str]:
     """Copy what the recipe names into ``root``; returns the paths that the image owns."""
     owned = {recipe.working_directory} - SHARED_FOLDERS
-    (root / recipe.working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    inside(root, recipe.working_directory).mkdir(parents=True, exist_ok=True)
     for copy in recipe.copies:
         for path in _sources(copy, context):
             owned |= _copy_one(path, copy.target, root)
@@ -194,12 +195,12 @@ def _copy_all(recipe: Recipe, context: Path, root: Path) -> list[str]:
 
 def _sources(copy: Copy, context: Path) -> Iterator[Path]:
     for pattern in copy.sources:
-        inside = os.path.normpath(pattern.lstrip("/") or ".")
-        if inside.split("/")[0] == "..":
+        within = os.path.normpath(pattern.lstrip("/") or ".")
+        if within.split("/")[0] == "..":
             raise ContainerfileError(
                 copy.line, f"COPY {pattern} leads out of the build context {context}. Copy the file into it first."
             )
-        found = sorted(context.glob(inside)) if re.search(r"[*?\[]", inside) else [context / inside]
+        found = sorted(context.glob(within)) if re.search(r"[*?\[]", within) else [context / within]
         if not found or not found[0].exists():
             raise ContainerfileError(
                 copy.line, f"COPY {pattern}: there is no such file in {context}. Check its name and letter case."
@@ -213,18 +214,33 @@ def _sources(copy: Copy, context: Path) -> Iterator[Path]:
 
 
 def _copy_one(source: Path, target: str, root: Path) -> set[str]:
-    place = root / target.strip("/")
     if source.is_dir():  # a folder's content is copied, not the folder
-        shutil.copytree(source, place, dirs_exist_ok=True)
         folder = target.rstrip("/") or "/"
+        _copy_content(source, inside(root, folder), root)
         entries = {posixpath.join(folder, entry.name) for entry in source.iterdir()}
         return entries if folder in SHARED_FOLDERS else {folder}
-    if target.endswith("/") or place.is_dir():
-        place, target = place / source.name, f"{target.rstrip('/')}/{source.name}"
+    if target.endswith("/") or inside(root, target).is_dir():
+        target = posixpath.join(target, source.name)
+    place = inside(root, target)
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, place)
     parent = posixpath.dirname(target)
     return {target if parent in SHARED_FOLDERS else parent}
+
+
+def _copy_content(source: Path, place: Path, root: Path) -> None:
+    """Links stay links, as Docker has it; one that an earlier COPY brought is followed inside ``root`` alone."""
+    place.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(source.iterdir()):
+        there = place / entry.name
+        if entry.is_dir() and not entry.is_symlink():
+            _copy_content(entry, inside(root, f"/{there.relative_to(root)}"), root)
+            continue
+        if not entry.is_symlink() and not entry.is_file():
+            raise OSError(f"{entry} is neither a file nor a folder nor a link")
+        if there.is_symlink() or there.is_file():
+            there.unlink()
+        shutil.copy(entry, there, follow_symlinks=False)
 
 
 def _finish(scratch: Path, recipe: Recipe, owned: list[str]) -> str:
@@ -243,8 +259,9 @@ def _finish(scratch: Path, recipe: Recipe, owned: list[str]) -> str:
 def _digest(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        executable = bool(path.stat().st_mode & 0o100)
-        total.update(f"{path.relative_to(folder)}\0{path.is_dir()}\0{executable}\0".encode())
-        if path.is_file():
+        link = str(path.readlink()) if path.is_symlink() else ""
+        executable = bool(path.lstat().st_mode & 0o100)
+        total.update(f"{path.relative_to(folder)}\0{link or path.is_dir()}\0{executable}\0".encode())
+        if path.is_file() and not link:
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return f"sha256:{total.hexdigest()}"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pocket_cluster.api.objects import Object, parse_time
+from pocket_cluster.paths import inside
 
 # A follower looks this often for more: what writes the file does not know its readers.
 FOLLOW_SECONDS = 0.1
@@ -53,7 +54,7 @@ def options_from(query: Mapping[str, str]) -> LogOptions:
 
 def path_of(pod_folder: Path, container: str, attempt: int) -> Path:
     """The log of a container's n-th process, counted from 0."""
-    return pod_folder / "logs" / container / f"{attempt}.log"
+    return inside(pod_folder / "logs", container) / f"{attempt}.log"
 
 
 def remove_older(path: Path, attempt: int) -> None:

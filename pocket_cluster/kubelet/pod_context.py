@@ -8,6 +8,7 @@ from pocket_cluster.kubelet.container_start import ContainerStart
 from pocket_cluster.kubelet.node_services import NodeServices
 from pocket_cluster.kubelet.probes import Target
 from pocket_cluster.kubelet.status import Situation
+from pocket_cluster.paths import inside
 
 
 class PodContext:
@@ -17,7 +18,7 @@ class PodContext:
         self.services = services
         self.pod = pod
         self.records = records_of(pod)
-        self.folder = services.home.pods_dir / uid(pod)
+        self.folder = inside(services.home.pods_dir, uid(pod))
         self.situation = Situation()
         self.gone = False
 

@@ -25,6 +25,7 @@ from pocket_cluster.kubelet.node_services import TROUBLE, NodeServices
 from pocket_cluster.kubelet.pod_context import PodContext
 from pocket_cluster.kubelet.runtime_client import Process, RuntimeUnavailable
 from pocket_cluster.kubelet.status_writer import StatusWriter
+from pocket_cluster.paths import inside
 
 logger = logging.getLogger("pocket_cluster.kubelet")
 
@@ -218,7 +219,7 @@ class PodWorker(PodContext):
             obj = await self.services.find(kind, where, wanted)
             if obj is not None:
                 found[kind, wanted] = volumes.content_of(obj)
-        folder = self.folder / "volumes" / volume["name"]
+        folder = inside(self.folder / "volumes", volume["name"])
         volumes.write_volume(folder, volume, self.pod, self.address, lambda kind, wanted: found.get((kind, wanted)))
 
     # --- containers

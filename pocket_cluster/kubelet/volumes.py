@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pocket_cluster.api.objects import Object, namespace
 from pocket_cluster.kubelet.environment import pod_field, resource_field
+from pocket_cluster.paths import inside
 
 DEFAULT_MODE = 0o644
 
@@ -100,7 +101,7 @@ def _write_at_once(folder: Path, files: Files) -> None:
         return
     stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.") + str(secrets.randbelow(10**9))
     for path, (content, mode) in files.items():
-        place = folder / stamp / path
+        place = inside(folder / stamp, path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         place.chmod(mode)
@@ -126,22 +127,6 @@ def _switch(folder: Path, data: Path, stamp: str, names: set[str]) -> None:
 
 def _present(data: Path) -> dict[str, bytes]:
     return {str(path.relative_to(data)): path.read_bytes() for path in data.rglob("*") if path.is_file()}
-
-
-def mounts_of(container: Object, volumes: Path, scratch: Path) -> dict[str, Path]:
-    """Where each of a container's mount paths leads. ``scratch`` is for what is only this container's."""
-    found: dict[str, Path] = {}
-    for mount in container.get("volumeMounts") or []:
-        source = volumes / mount["name"]
-        if mount.get("subPath"):
-            source = source / mount["subPath"]
-            if not source.exists():
-                source.mkdir(parents=True)
-        found[mount["mountPath"].rstrip("/") or "/"] = source
-    message = scratch / "termination-log"
-    message.write_text("")
-    found[container.get("terminationMessagePath") or "/dev/termination-log"] = message
-    return found
 
 
 def references(pod: Object) -> set[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Images are built from folders, found by name as Docker names them, and a mistake is answered with a sentence."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,33 @@ def test_names_are_completed_as_docker_completes_them(name: str) -> None:
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidImageName):
         normalise(name)
+
+
+def test_links_of_a_folder_stay_links_and_no_copy_goes_through_them(home: Home, context: Path, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "app.py").write_text("words")
+    (context / "first" / "d").mkdir(parents=True)
+    (context / "first" / "d" / "out").symlink_to(thesis)
+    (context / "first" / "d" / "page").symlink_to("../../thesis/app.py")
+    (context / "first" / "d" / "loop").symlink_to("..")
+    (context / "second" / "d" / "out").mkdir(parents=True)
+    (context / "second" / "d" / "out" / "app.py").write_text("print('mine')")
+    (context / "second" / "d" / "page").write_text("a page")
+    lines = ("FROM python:3", "COPY first /srv", "COPY second /srv", "COPY app.py /srv/d/out/", 'CMD ["python"]')
+    (context / "Containerfile").write_text("\n".join(lines))
+    build_image(home, context, "local/links:v1")
+    image = find_image(home.images_dir, "local/links:v1")
+    assert image
+    assert (image.root / "srv/d/loop").readlink() == Path("..")
+    assert (image.root / "srv/d/out").is_symlink()
+    assert (image.root / "srv/d/page").read_text() == "a page"
+    assert (image.root / str(thesis).lstrip("/") / "app.py").read_text() == "print('hello')\n"
+    assert sorted(path.name for path in thesis.iterdir()) == ["app.py"]
+    assert (thesis / "app.py").read_text() == "words"
+
+
+def test_what_is_no_file_is_named(home: Home, context: Path) -> None:
+    os.mkfifo(context / "static" / "pipe")
+    with pytest.raises(ImageError, match=r"static/pipe is neither a file nor a folder nor a link\."):
+        build_image(home, context, "local/pipe:v1")

@@ -334,3 +334,31 @@ def _text(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def test_no_path_in_a_manifest_makes_the_kubelet_touch_anything_outside(cluster: Cluster, tmp_path: Path) -> None:
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter").write_text("words")
+    up = "/.." * 20
+    container = {
+        "command": ["sleep", "1000"],
+        "volumeMounts": [{"name": "v", "mountPath": f"{up}{thesis}"}],
+        "terminationMessagePath": f"{up}{thesis}/chapter",
+        "workingDir": f"{up}{tmp_path}/made",
+    }
+    cluster.create("far", container, volumes=[{"name": "v", "emptyDir": {}}])
+    cluster.wait("far", lambda pod: "running" in state(pod))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+    assert not thesis.is_symlink()
+    assert (thesis / "chapter").read_text() == "words"
+    cluster.delete("far")
+
+
+def test_a_mount_on_the_root_ends_as_it_does_on_a_real_node(cluster: Cluster) -> None:
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/"}]}
+    cluster.create("root", mount, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="Never")
+    ended = state(cluster.wait("root", lambda pod: "terminated" in state(pod)))["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("StartError", 128)
+    assert ended["message"].endswith("error closing exec fds: open /proc/self/fd: no such file or directory")
+    cluster.delete("root")
