@@ -55,11 +55,18 @@ def run(which: str, step: str) -> Done:
     """Run a step, showing what it prints."""
     print(f"\n=== {step}", flush=True)
     began = time.monotonic()
+    code, lines = run_shown(STEPS[which][step], ROOT, TOOLS)
+    verdict = {0: GREEN, CANNOT_RUN: RED if which == "run" else CANNOT}.get(code, RED)
+    return Done(step, time.monotonic() - began, verdict, lines)
+
+
+def run_shown(command: list[str], root: Path, tools: Path, **environment: str) -> tuple[int, list[str]]:
+    """Run a program of the checks, which may skip nothing, showing what it prints; its exit code and the lines."""
+    own = {"KUBECHAOS_CI_TOOLS": str(tools), "KUBECHAOS_NO_SKIP": "1", **environment}
     lines = []
-    own = {"KUBECHAOS_CI_TOOLS": str(TOOLS), "KUBECHAOS_NO_SKIP": "1"}
     with subprocess.Popen(
-        STEPS[which][step],
-        cwd=ROOT,
+        command,
+        cwd=root,
         env={**os.environ, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -71,8 +78,7 @@ def run(which: str, step: str) -> Done:
         for line in process.stdout:
             print(line, end="", flush=True)
             lines.append(line.rstrip())
-    verdict = {0: GREEN, CANNOT_RUN: RED if which == "run" else CANNOT}.get(process.returncode, RED)
-    return Done(step, time.monotonic() - began, verdict, lines)
+    return process.returncode, lines
 
 
 def report(which: str, done: list[Done]) -> list[str]:

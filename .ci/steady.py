@@ -20,11 +20,10 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-TOOLS = Path(os.environ.get("KUBECHAOS_CI_TOOLS") or Path.home() / ".cache" / "kubechaos-ci")
+from checks import ROOT, TOOLS, run_shown
+
 QUIET, BUSY, ONE_CORE, SHUFFLED, SINGLE = KINDS = ("quiet", "busy", "one-core", "shuffled", "single")
 SUITE = ["python3", "lab.py", "test"]
 DOCUMENTS = [":(exclude)*.md", ":(exclude)docs"]
@@ -64,30 +63,15 @@ def next_kind(runs: list[Run]) -> str:
 
 def run_suite(kind: str, seed: int) -> Run:
     """Run all tests, showing what they print, and keep a line of it."""
-    own = {"KUBECHAOS_CI_TOOLS": str(TOOLS), "KUBECHAOS_NO_SKIP": "1"}
-    own |= {"KUBECHAOS_TEST_ORDER": str(seed)} if seed else {}
+    own = {"KUBECHAOS_TEST_ORDER": str(seed)} if seed else {}
     own |= {"POCKET_CLUSTER_ADDRESSES": "single"} if kind == SINGLE else {}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
-    began, failed = time.monotonic(), []
+    began = time.monotonic()
     with _meanwhile(kind):
-        suite = subprocess.Popen(
-            SUITE,
-            cwd=ROOT,
-            env={**os.environ, **own},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        assert suite.stdout
-        for line in suite.stdout:
-            print(line, end="", flush=True)
-            word, _, rest = line.rstrip().partition(" ")
-            if word in ("FAILED", "ERROR"):
-                failed.append(rest.partition(" - ")[0])
-        is_green = suite.wait() == 0
-    run = Run(commit.strip(), kind, seed, is_green, round(time.monotonic() - began), failed)
+        code, lines = run_shown(SUITE, ROOT, TOOLS, **own)
+    words = (line.partition(" ") for line in lines)
+    failed = [rest.partition(" - ")[0] for word, _, rest in words if word in ("FAILED", "ERROR")]
+    run = Run(commit.strip(), kind, seed, code == 0, round(time.monotonic() - began), failed)
     TOOLS.mkdir(parents=True, exist_ok=True)
     with (TOOLS / "steady").open("a") as file:
         file.write(f"{json.dumps(run._asdict())}\n")

@@ -100,8 +100,14 @@ def _embedded(namespace: str) -> tuple[Cluster, str, list[str]]:
 
     config: Any = importlib.import_module("kubernetes.config")
     client = config.new_client_from_config(str(home.kubeconfig))
-    own: Any = {"is_own": True, "troubles": lambda: lifecycle.troubles(home)}
-    cluster = Cluster(Api(client), namespace, "the pocket cluster", _PocketImages(home), **own)
+    cluster = Cluster(
+        Api(client),
+        namespace,
+        "the pocket cluster",
+        _PocketImages(home),
+        is_own=True,
+        troubles=lambda: lifecycle.troubles(home),
+    )
     return cluster, access.version_of(cluster.api), []
 
 

@@ -23,11 +23,6 @@ PROCESSES: dict[str, tuple[str, ...]] = {
 }
 
 
-def process_of(component: str) -> str:
-    """The name of the process that a component lives in."""
-    return next(name for name, components in PROCESSES.items() if component in components)
-
-
 @dataclass
 class Process:
     """One of the supervisor's processes: the one that runs now (0: none), and how those before it ended.
@@ -64,6 +59,16 @@ def serves(run_dir: Path, component: str, process: Process) -> bool:
         return (run_dir / f"{component}.serves").read_text() == str(process.pid)
     except OSError:
         return False
+
+
+def late(run_dir: Path, processes: dict[str, Process]) -> list[tuple[str, str]]:
+    """Each component that does not serve, after the name of the process that it lives in."""
+    return [
+        (name, component)
+        for name, process in processes.items()
+        for component in PROCESSES[name]
+        if not serves(run_dir, component, process)
+    ]
 
 
 def trouble(component: str, process: Process, log: Path) -> str:

@@ -57,11 +57,10 @@ def troubles(home: Home) -> list[str]:
     """A sentence for each component of a running cluster that does not serve, with the last line that it wrote."""
     if not _supervisor_runs(home):
         return []
+    processes = health.noted_processes(home.run_dir)
     return [
-        health.trouble(component, process, home.log_of(name))
-        for name, process in health.noted_processes(home.run_dir).items()
-        for component in health.PROCESSES[name]
-        if not health.serves(home.run_dir, component, process)
+        health.trouble(component, processes[name], home.log_of(name))
+        for name, component in health.late(home.run_dir, processes)
     ]
 
 

@@ -21,8 +21,9 @@ from asyncio import sslproto
 from collections.abc import Callable
 from pathlib import Path
 
+from pocket_cluster import health
 from pocket_cluster.addresses import BlockClaim, NoAddressRange
-from pocket_cluster.health import PROCESSES, Process, note_processes, process_of, serves, trouble
+from pocket_cluster.health import PROCESSES, Process
 from pocket_cluster.home import Home
 
 logger = logging.getLogger("pocket_cluster.supervisor")
@@ -56,7 +57,6 @@ class Supervisor:
         """``descriptors`` hold the supervisor's locks: its children close them."""
         self._home = home
         self._descriptors = descriptors
-        self._running: dict[int, str] = {}
         self._started: dict[str, float] = {}
         self._processes: dict[str, Process] = {}
         self._due: dict[str, float] = {}
@@ -71,13 +71,13 @@ class Supervisor:
         self._catch_signals()
         while not self._stopping:
             self._see_to_processes()
-            late = [name for name in COMPONENTS if not self._serves(name)]
+            late = health.late(self._home.run_dir, self._processes)
             if not late:
                 return ""
-            for name in late:
-                process = self._processes[process_of(name)]
+            for name, component in late:
+                process = self._processes[name]
                 if process.ended >= HOPELESS or time.monotonic() > deadline:
-                    return trouble(name, process, self._home.log_of(process_of(name)))
+                    return health.trouble(component, process, self._home.log_of(name))
             _sleep_until_signal(0.01)  # a component notes that it serves in a file
         return "It was asked to stop before it was ready."
 
@@ -97,9 +97,6 @@ class Supervisor:
         self._reap()
         self._restart_due()
 
-    def _serves(self, component: str) -> bool:
-        return serves(self._home.run_dir, component, self._processes[process_of(component)])
-
     def stop(self) -> None:
         """Stop the components, the pod runtime (which ends the pods) after the kubelet, the API server last."""
         for name in ("controllers", "kubelet", "kube-proxy", "runtime", "apiserver"):
@@ -115,20 +112,17 @@ class Supervisor:
             for descriptor in self._descriptors:
                 os.close(descriptor)
             _become(name, self._home)
-        self._running[pid] = name
-        before = self._processes.get(name)
-        self._processes[name] = Process(pid, before.ended, before.code) if before else Process(pid)
-        note_processes(self._home.run_dir, self._processes)
+        self._processes.setdefault(name, Process(pid)).pid = pid
+        health.note_processes(self._home.run_dir, self._processes)
         logger.info("%s runs as process %d", name, pid)
 
     def _reap(self) -> None:
-        while self._running:
+        while running := {process.pid: name for name, process in self._processes.items() if process.pid}:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            name = self._running.pop(pid, None)
-            if name:
-                self._schedule_restart(name, os.waitstatus_to_exitcode(status))
+            if pid in running:
+                self._schedule_restart(running[pid], os.waitstatus_to_exitcode(status))
 
     def _schedule_restart(self, name: str, code: int) -> None:
         now, process = time.monotonic(), self._processes[name]
@@ -136,7 +130,7 @@ class Supervisor:
             process.ended = 0
         delay = RESTART_DELAYS[min(process.ended, len(RESTART_DELAYS) - 1)]
         process.pid, process.ended, process.code = 0, process.ended + 1, code
-        note_processes(self._home.run_dir, self._processes)
+        health.note_processes(self._home.run_dir, self._processes)
         self._due[name] = now + delay
         logger.warning("%s ended with %d; starting it again in %.1f s", name, code, delay)
 
@@ -149,13 +143,14 @@ class Supervisor:
         return max(0.01, min(self._due.values(), default=time.monotonic() + 60) - time.monotonic())
 
     def _stop_process(self, name: str) -> None:
-        for pid in [pid for pid, running in self._running.items() if running == name]:
-            os.kill(pid, signal.SIGTERM)
-            if not _ended_within(pid, STOP_SECONDS):
-                logger.warning("%s did not stop in %.0f s and is killed", name, STOP_SECONDS)
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            del self._running[pid]
+        pid = self._processes[name].pid
+        if not pid:  # it has ended, and is not started again
+            return
+        os.kill(pid, signal.SIGTERM)
+        if not _ended_within(pid, STOP_SECONDS):
+            logger.warning("%s did not stop in %.0f s and is killed", name, STOP_SECONDS)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def _sleep_until_signal(seconds: float) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from pathlib import Path
 
 from pocket_cluster.api.client import Client
-from pocket_cluster.api.tasks import run_until
+from pocket_cluster.api.tasks import serve_until
 from pocket_cluster.controllers.controller import Controller, Informers
 from pocket_cluster.controllers.deployment import DeploymentController
 from pocket_cluster.controllers.endpoint_slice import EndpointSliceController
@@ -22,7 +22,6 @@ from pocket_cluster.controllers.namespace import NamespaceController
 from pocket_cluster.controllers.node_lifecycle import NodeLifecycleController
 from pocket_cluster.controllers.replica_set import ReplicaSetController
 from pocket_cluster.controllers.service_account import ServiceAccountController
-from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import Home
 
 WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
@@ -41,14 +40,9 @@ WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
 async def run(home: Home, stop: asyncio.Event) -> None:
     """Run all controllers until ``stop`` is set."""
     credentials = home.credentials("controller-manager")
-
-    async def say_when_synced() -> None:
-        await informers.wait_synced()
-        say_that_it_serves(home.run_dir, "controllers")
-        await stop.wait()
-
     async with Client(credentials, "kube-controller-manager") as client:
         informers = Informers(client)
         controllers: list[Controller] = [kind(client, informers) for kind in WITHOUT_OPTIONS]
         controllers.append(ServiceAccountController(client, informers, Path(credentials.ca_file)))
-        await run_until(stop, say_when_synced(), informers.run(), *(controller.run() for controller in controllers))
+        endless = (informers.run(), *(controller.run() for controller in controllers))
+        await serve_until(stop, home.run_dir, "controllers", informers.wait_synced(), *endless)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from pocket_cluster.api.client import Client
-from pocket_cluster.api.tasks import run_until
-from pocket_cluster.health import say_that_it_serves
+from pocket_cluster.api.tasks import serve_until
 from pocket_cluster.home import NODE_NAME, Home
 from pocket_cluster.kube_proxy.proxy import Proxy
 
@@ -20,13 +19,9 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     async with Client(home.credentials("kube-proxy"), "kube-proxy") as client:
         proxy = Proxy(client, home.addresses, NODE_NAME, home.proxy_mode)
         informers = (proxy.services, proxy.slices, proxy.settings)
-
-        async def say_when_synced() -> None:
-            await asyncio.gather(*(informer.wait_synced() for informer in informers))
-            say_that_it_serves(home.run_dir, "kube-proxy")
-            await stop.wait()
-
+        synced = asyncio.gather(*(informer.wait_synced() for informer in informers))
+        endless = (*(informer.run() for informer in informers), proxy.run())
         try:
-            await run_until(stop, say_when_synced(), *(informer.run() for informer in informers), proxy.run())
+            await serve_until(stop, home.run_dir, "kube-proxy", synced, *endless)
         finally:
             proxy.close()

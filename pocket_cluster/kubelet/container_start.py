@@ -60,20 +60,17 @@ class ContainerStart:
         self._event("Normal", "Pulled", f'Container image "{self._record.spec["image"]}" {PRESENT}')
         try:
             settings = self._make(image, environment, mounts)
-            failure = start_failure(settings)
-            failure = failure and f"{UNABLE}{failure}"
         except CannotStart as error:
-            failure = str(error)
-        self._event("Normal", "Created", "Container created")
-        self._count()
-        if failure:
-            self._fail(image, failure)
+            self._count_created()
+            self._fail(image, str(error))
             return
+        self._count_created()
         await self._launch(image, settings)
         self._event("Normal", "Started", "Container started")
 
-    def _count(self) -> None:
+    def _count_created(self) -> None:
         """A process after the first is a restart; how the one before ended stays to be seen."""
+        self._event("Normal", "Created", "Container created")
         if self._record.process == "ended":
             self._record.attempt += 1
             if "terminated" in self._record.state:
@@ -181,7 +178,7 @@ class ContainerStart:
     def _make(self, image: Image, environment: dict[str, str], mounts: dict[str, Path]) -> ContainerSettings:
         spec = self._record.spec
         network = network_settings(self._services.home, namespace(self._pod), hostname(self._pod), self._address)
-        return make_container(
+        settings = make_container(
             self._folder,
             image,
             self._argv(image, environment),
@@ -191,6 +188,9 @@ class ContainerStart:
             network,
             self._services.home,
         )
+        if failure := start_failure(settings):
+            raise CannotStart(f"{UNABLE}{failure}")
+        return settings
 
     def _argv(self, image: Image, environment: dict[str, str]) -> list[str]:
         """``command`` takes the place of the image's ENTRYPOINT and CMD, ``args`` that of its CMD."""

@@ -53,11 +53,10 @@ def _source(mount: Object, container: str, volume: Path, environment: Mapping[st
         raise ConfigurationError(f"unable to provision SubPath `{part}`: must not contain '..'")
     where = f'for volumeMount "{mount["name"]}" of container "{container}"'
     try:
-        place, real = inside(volume, part), Path(f"{volume}/{part}").resolve()
-        if not real.is_relative_to(volume.resolve()):
-            raise ConfigurationError(
-                f"failed to {'prepare subPath' if real.exists() else 'create subPath directory'} {where}"
-            )
+        place = (volume / part).resolve()
+        if not place.is_relative_to(volume.resolve()):
+            what = "prepare subPath" if place.exists() else "create subPath directory"
+            raise ConfigurationError(f"failed to {what} {where}")
         if not place.exists():
             place.mkdir(parents=True)
     except (OSError, ValueError, RuntimeError):  # RuntimeError: links that go round in circles, before Python 3.13

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from pocket_cluster.api.client import Client
-from pocket_cluster.api.tasks import run_until
-from pocket_cluster.health import say_that_it_serves
+from pocket_cluster.api.tasks import serve_until
 from pocket_cluster.home import Home
 from pocket_cluster.scheduler.scheduler import Scheduler
 
@@ -18,10 +17,4 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     """Schedule until ``stop`` is set."""
     async with Client(home.credentials("scheduler"), "kube-scheduler") as client:
         scheduler = Scheduler(client)
-
-        async def say_when_synced() -> None:
-            await scheduler.wait_synced()
-            say_that_it_serves(home.run_dir, "scheduler")
-            await stop.wait()
-
-        await run_until(stop, say_when_synced(), scheduler.run())
+        await serve_until(stop, home.run_dir, "scheduler", scheduler.wait_synced(), scheduler.run())

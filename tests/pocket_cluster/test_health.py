@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from component import process_of
 from eventually import eventually, eventually_says
 
 from kubechaos_helpers import connect
@@ -82,7 +83,7 @@ def test_status_and_up_and_a_wait_say_it_of_a_cluster_that_was_up(
     cluster = connect()
     assert lifecycle.troubles(home) == []
     in_the_way_of_the_runtime(home)
-    os.kill(health.noted_processes(home.run_dir)["runtime"].pid, signal.SIGKILL)
+    os.kill(process_of(home, "runtime"), signal.SIGKILL)
     eventually_says(lambda: str(lifecycle.troubles(home)), "times in a row")
     for command in ("up", "status"):
         capsys.readouterr()
@@ -103,7 +104,6 @@ def test_the_runtime_keeps_what_its_interpreter_needs_to_find_its_library(
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{tmp_path}/a folder")
     monkeypatch.setenv("KUBECHAOS_SECRET", "not for pods")
     lifecycle.up(home)
-    process = health.noted_processes(home.run_dir)["runtime"].pid
-    kept = Path(f"/proc/{process}/environ").read_text().split("\0")
+    kept = Path(f"/proc/{process_of(home, 'runtime')}/environ").read_text().split("\0")
     assert f"LD_LIBRARY_PATH={tmp_path}/a folder" in kept
     assert "KUBECHAOS_SECRET=not for pods" not in kept

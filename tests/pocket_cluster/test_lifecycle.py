@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from eventually import DEADLINE_SECONDS
+from component import process_of
+from eventually import DEADLINE_SECONDS, eventually
 
-from pocket_cluster import lifecycle
+from pocket_cluster import health, lifecycle
 from pocket_cluster.home import Home
 
 
@@ -132,26 +133,11 @@ def _write_until_refused(home: Home, writer: int, answered: dict[str, str], enou
 @pytest.mark.parametrize("component", ["apiserver", "runtime", "controllers", "kubelet", "kube-proxy"])
 def test_a_component_that_is_killed_comes_back(home: Home, component: str) -> None:
     run(home, "up")
-    os.kill(_last_pid(home, component), signal.SIGKILL)
+    before = process_of(home, component)
+    os.kill(before, signal.SIGKILL)
     assert run(home, "up").returncode == 0
-    _wait_for_other_pid(home, component)
-
-
-def _last_pid(home: Home, component: str) -> int:
-    lines = (home.logs_dir / "supervisor.log").read_text().splitlines()
-    return [int(line.rsplit(" ", 1)[1]) for line in lines if f"{component} runs as process" in line][-1]
-
-
-def _wait_for_other_pid(home: Home, component: str) -> None:
-    log = home.logs_dir / "supervisor.log"
-    with subprocess.Popen(["tail", "-n", "+1", "-f", str(log)], stdout=subprocess.PIPE, text=True) as tail:
-        assert tail.stdout is not None
-        ended = False
-        for line in tail.stdout:  # the test's own time limit bounds this
-            ended = ended or f"{component} ended with -9" in line
-            if ended and f"{component} runs as process" in line:
-                break
-        tail.kill()
+    eventually(lambda: process_of(home, component), f"another {component}", so=lambda now: now != before)
+    assert health.noted_processes(home.run_dir)[component].code == -9
 
 
 def test_down_stops_it_and_says_so_once(home: Home) -> None:

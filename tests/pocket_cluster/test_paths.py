@@ -117,8 +117,11 @@ KNOWN_JOINS = {
     ],
     "pocket_cluster/kubelet/logs.py": ["inside(pod_folder / 'logs', container) / f'{attempt}.log'"],
     "pocket_cluster/kubelet/mounts.py": [
+        "volume / part",  # resolved, and refused where it leads out
         "inside(root, posixpath.dirname(resolved), placed) / posixpath.basename(resolved)",  # resolve did it already
     ],
+    "pocket_cluster/kubelet/leftovers.py": ["Path(f'/proc/{pid}/stat')"],  # a number of ours
+    "pocket_cluster/kubelet/runtime.py": ["Path(f'/proc/{pid}/status')"],
     "pocket_cluster/kubelet/node.py": ["STATUS_SECONDS / LEASE_SECONDS"],
     "pocket_cluster/kubelet/environment.py": ["quantity.parse(str(amount or 0)) / divisor"],
     "pocket_cluster/kubelet/volumes.py": [
@@ -137,13 +140,18 @@ FILES = [*sorted(ROOT.glob("pocket_cluster/kubelet/*.py")), ROOT / "kubechaos_he
 
 
 def joins_in(source: str) -> list[str]:
-    """Every join of a path with something that is not a constant."""
-    divisions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.BinOp))
-    return sorted(
-        ast.unparse(node)
-        for node in divisions
-        if isinstance(node.op, ast.Div) and not isinstance(node.right, ast.Constant)
-    )
+    """Every join of a path with something that is not a constant, whichever way it is written."""
+    return sorted(ast.unparse(node) for node in ast.walk(ast.parse(source)) if is_join(node))
+
+
+def is_join(node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Div) and not isinstance(node.right, ast.Constant)
+    if not isinstance(node, ast.Call):
+        return False
+    called, constant = ast.unparse(node.func), all(isinstance(each, ast.Constant) for each in node.args[-1:])
+    is_written_out = called == "Path" and (len(node.args) > 1 or isinstance(node.args[0], ast.JoinedStr))
+    return not constant and (called.endswith((".joinpath", "os.path.join")) or is_written_out)
 
 
 def test_nothing_that_somebody_else_wrote_is_joined_with_a_folder_but_by_inside() -> None:
@@ -153,8 +161,18 @@ def test_nothing_that_somebody_else_wrote_is_joined_with_a_folder_but_by_inside(
     }
 
 
-def test_a_join_with_text_of_an_object_would_be_found() -> None:
+@pytest.mark.parametrize(
+    "join",
+    [
+        "volumes / mount['name']",
+        "volumes.joinpath(mount['name'])",
+        "Path(f'{volumes}/{mount[0]}')",
+        "Path(volumes, mount['name'])",
+        "os.path.join(volumes, mount['name'])",
+    ],
+)
+def test_a_join_with_text_of_an_object_would_be_found(join: str) -> None:
     mutant = (ROOT / "pocket_cluster/kubelet/mounts.py").read_text()
     assert 'inside(volumes, mount["name"])' in mutant
-    mutant = mutant.replace('inside(volumes, mount["name"])', 'volumes / mount["name"]')
-    assert joins_in(mutant) == sorted([*KNOWN_JOINS["pocket_cluster/kubelet/mounts.py"], "volumes / mount['name']"])
+    mutant = mutant.replace('inside(volumes, mount["name"])', join)
+    assert joins_in(mutant) == sorted([*KNOWN_JOINS["pocket_cluster/kubelet/mounts.py"], join])

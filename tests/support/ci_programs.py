@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 CI = Path(__file__).parents[2] / ".ci"
+sys.path.append(str(CI))  # one uses another
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 
 

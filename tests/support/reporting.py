@@ -91,7 +91,9 @@ class Report:
     def pytest_terminal_summary(self) -> None:
         for line in [*self._what_was_skipped(), *self._what_was_left_out()]:
             self._say(line)
-        for line in self._what_the_inventory_says():
+        if self._are_all and self._options.write_inventory:
+            inventory.write(self._nodeids, self._seconds)
+        for line in self._differences():
             self._say(line, red=True)
 
     def _what_was_skipped(self) -> list[str]:
@@ -110,18 +112,17 @@ class Report:
         files = sorted({unit.partition("[")[0] for unit in slow})
         return [f"Left out, since they take longer: {tests} tests in {', '.join(files)}. All: python3 lab.py test"]
 
-    def _what_the_inventory_says(self) -> list[str]:
-        """Only of a run of all tests."""
-        if not self._options.by_unit or self._options.quick or not self._nodeids:
-            return []
-        if self._options.write_inventory:
-            inventory.write(self._nodeids, self._seconds)
-            return []
-        return inventory.differences(self._nodeids)
+    @property
+    def _are_all(self) -> bool:
+        return bool(self._options.by_unit and not self._options.quick and self._nodeids)
+
+    def _differences(self) -> list[str]:
+        """From the inventory, of a run of all tests."""
+        return inventory.differences(self._nodeids) if self._are_all else []
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """In the gate a number that differs is a failure. On other systems some tests have fewer cases."""
-        if os.environ.get("KUBECHAOS_NO_SKIP") and self._what_the_inventory_says():
+        if os.environ.get("KUBECHAOS_NO_SKIP") and self._differences():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from component import process_of
 from eventually import eventually, eventually_says
 
 from pocket_cluster import lifecycle
@@ -92,8 +93,7 @@ class Cluster:
         return eventually_says(lambda: self.log(name, query), text)
 
     def kill(self, component: str) -> None:
-        log = (self.home.logs_dir / "supervisor.log").read_text().splitlines()
-        os.kill([int(line.rsplit(" ", 1)[1]) for line in log if f"{component} runs as" in line][-1], signal.SIGKILL)
+        os.kill(process_of(self.home, component), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from component import process_of
 from eventually import DEADLINE_SECONDS, eventually, eventually_says
 
 from pocket_cluster.kubelet.remote_command import signal_for_first_process
@@ -221,7 +222,7 @@ def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, po
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as caller:
         assert caller.stdout
         number = int(caller.stdout.readline())
-        os.kill(_component(cluster, "kubelet"), signal.SIGKILL)
+        os.kill(process_of(cluster.home, "kubelet"), signal.SIGKILL)
         assert caller.wait(20) == 1
     eventually(lambda: not _runs(number), "the command ends without its kubelet")
     eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
@@ -234,7 +235,7 @@ def test_a_part_of_the_cluster_that_is_stopped_is_no_success(cluster: Cluster, p
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as caller:
         assert caller.stdout
         assert caller.stdout.readline() == "begun\n"
-        os.kill(_component(cluster, component), signal.SIGTERM)
+        os.kill(process_of(cluster.home, component), signal.SIGTERM)
         assert caller.wait(20) == 1
     eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
 
@@ -244,14 +245,8 @@ def test_a_command_ends_for_its_caller_when_the_runtime_ends(cluster: Cluster) -
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as caller:
         assert caller.stdout
         assert caller.stdout.readline() == "begun\n"
-        os.kill(_component(cluster, "runtime"), signal.SIGKILL)
+        os.kill(process_of(cluster.home, "runtime"), signal.SIGKILL)
         assert caller.wait(20) == 137
-
-
-def _component(cluster: Cluster, name: str) -> int:
-    """The process of that part of the cluster, by the supervisor's log."""
-    lines = (cluster.home.logs_dir / "supervisor.log").read_text().splitlines()
-    return [int(line.rsplit(" ", 1)[1]) for line in lines if f"{name} runs as process" in line][-1]
 
 
 def _runs(number: int) -> bool:
