@@ -53,7 +53,7 @@ class Cluster:
         self._images = images
         self._ways: dict[tuple[str, ...], Way] = {}
         self._options = options
-        self._troubles = troubles
+        self.troubles = troubles
 
     def __repr__(self) -> str:
         return f"{self.name}, namespace {self.namespace}"
@@ -181,7 +181,7 @@ class Cluster:
             return name not in seen or seen[name]["metadata"]["uid"] != uid
 
         if not waiting.until(self.api, kind, namespace, "", gone, DELETE_SECONDS):
-            raise CourseError(
+            raise self.waited_in_vain(
                 f"{kind.kind} {name} is still being deleted after {DELETE_SECONDS:.0f} s: something holds it."
                 f" See what it says: kubectl describe {kind.singular} {name}"
             )
@@ -271,7 +271,7 @@ class Cluster:
 
     def waited_in_vain(self, sentence: str) -> CourseError:
         """What a wait raises when its time is over, with what is broken in the cluster itself."""
-        return CourseError("\n".join([sentence, *self._troubles()]))
+        return CourseError("\n".join([sentence, *self.troubles()]))
 
     def wait_until_ready(self, *deployments: str, timeout: float = 60.0) -> None:
         """Wait until Deployments are rolled out and available; says what the pods show when they are not in time."""

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kubechaos_helpers import waiting
-from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.probe_job import UNREACHABLE
 from kubechaos_helpers.visits import Visit, Visits
 
@@ -86,7 +85,9 @@ class Load:
 
     def _wait_for_calm(self, seconds: float) -> None:
         if not self._seen.wait(seconds):
-            raise CourseError(f"No visitor came back from {self._service} within {seconds:.0f} s. Run the cell again.")
+            raise self._cluster.waited_in_vain(
+                f"No visitor came back from {self._service} within {seconds:.0f} s. Run the cell again."
+            )
 
     def _wait_for_ending_pods(self) -> None:
         api, namespace = self._cluster.api, self._cluster.namespace

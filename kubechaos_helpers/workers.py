@@ -174,7 +174,7 @@ def _wait(cluster: Cluster, name: str, workers: int) -> bool:
             return False
     except KeyboardInterrupt:
         return True
-    raise CourseError(
+    raise cluster.waited_in_vain(
         f"After {SECONDS} s the workers have not all ended: is there room for {workers} more pods? Take fewer workers,"
         " or fewer visitors."
     )

@@ -40,6 +40,12 @@ def say_that_it_serves(run_dir: Path, component: str) -> None:
     _write(run_dir / f"{component}.serves", str(os.getpid()))
 
 
+def forget(run_dir: Path) -> None:
+    """What was noted before this start: a process of now may have the number of one of then."""
+    for note in (*run_dir.glob("*.serves"), run_dir / "processes.json"):
+        note.unlink(missing_ok=True)
+
+
 def note_processes(run_dir: Path, processes: dict[str, Process]) -> None:
     """What the supervisor knows, by the name of the process."""
     _write(run_dir / "processes.json", json.dumps({name: asdict(process) for name, process in processes.items()}))

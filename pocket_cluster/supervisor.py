@@ -63,6 +63,7 @@ class Supervisor:
         self._stopping = False
 
     def start(self) -> None:
+        health.forget(self._home.run_dir)
         for name in PROCESSES:
             self._fork(name)
 

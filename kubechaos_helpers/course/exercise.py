@@ -74,10 +74,10 @@ def find(identity: str) -> Exercise:
 
 def check(identity: str, answer: Any = None) -> None:
     """Look at the live cluster and print what it found: that the exercise is done, or one next step."""
-    found = find(identity)
-    gap = _or_why_not(identity, lambda: first_gap(found, Look(connected(), answer)))
+    found, cluster = find(identity), connected()
+    gap = _or_why_not(identity, lambda: first_gap(found, Look(cluster, answer)))
     if gap:
-        print(f"Not yet. {gap}")
+        print("\n".join([f"Not yet. {gap}", *cluster.troubles()]))
         return
     record.keep("exercises", identity, True)
     print(f"Done. {found.done}")
@@ -94,26 +94,28 @@ def first_gap(
     While the cluster is visibly at work it is looked at again, however slow the machine is.
     """
     began = changed = clock()
-    right_since = None
+    right_since = at_rest_since = None
+    state = look.state()
     while True:
         gap = _gap(found, look)
         now = clock()
         right_since = None if gap else right_since or now
         if right_since and now >= right_since + HOLD_SECONDS:
             return ""
-        if gap and _is_hopeless(look, now - began, now - changed):
+        at_rest_since = (at_rest_since or now) if gap and look.is_settled() else None
+        if at_rest_since and now >= at_rest_since + _moment(look):
+            return gap
+        if gap and not at_rest_since and (now >= changed + PATIENCE_SECONDS or now >= began + LONGEST_SECONDS):
             return gap
         sleep(PAUSE_SECONDS)
-        before, look = look, look.again(anew=bool(gap) and not look.cluster.is_own)
-        if look.state() != before.state():
+        look = look.again(anew=bool(gap) and not look.cluster.is_own)
+        before, state = state, look.state()
+        if state != before:
             changed = clock()
 
 
-def _is_hopeless(look: Look, waited: float, unchanged: float) -> bool:
-    """Whether what looks wrong will stay so: ``waited`` seconds in all, ``unchanged`` since something changed."""
-    if look.is_settled():
-        return waited >= (MOMENT_SECONDS if look.cluster.is_own else OTHERS_MOMENT_SECONDS)
-    return unchanged >= PATIENCE_SECONDS or waited >= LONGEST_SECONDS
+def _moment(look: Look) -> float:
+    return MOMENT_SECONDS if look.cluster.is_own else OTHERS_MOMENT_SECONDS
 
 
 def _gap(found: Exercise, look: Look) -> str:

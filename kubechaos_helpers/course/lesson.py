@@ -8,7 +8,6 @@ from kubechaos_helpers import access, endpoints, kube_proxy, manifests, waiting
 from kubechaos_helpers.api import Kind, Refused
 from kubechaos_helpers.applying import annotated
 from kubechaos_helpers.cluster import Cluster
-from kubechaos_helpers.errors import CourseError
 from kubechaos_helpers.files import shipped
 from kubechaos_helpers.waiting import is_ready
 
@@ -157,7 +156,9 @@ def _wait_for_pods(cluster: Cluster, number: int) -> None:
         return len(there) == number and all(map(is_ready, there))
 
     if not waiting.until(cluster.api, cluster.api.kind("pods"), cluster.namespace, "", settled, SECONDS):
-        raise CourseError(f"There are still other pods than the {number} of this section. See: kubectl get pods")
+        raise cluster.waited_in_vain(
+            f"There are still other pods than the {number} of this section. See: kubectl get pods"
+        )
 
 
 def _wait_for_visitors(cluster: Cluster, service: Object) -> None:

@@ -181,7 +181,9 @@ def show_successor(cluster: Cluster, kind: str, before: Object, selector: str) -
         return [each for each in seen.values() if each["metadata"]["uid"] != old["uid"]]
 
     if not waiting.until(cluster.api, found, cluster.namespace, selector, lambda seen: bool(others(seen)), SECONDS):
-        raise CourseError(f"Nothing took the place of {old['name']} in {SECONDS:.0f} s. See: kubectl get {kind}")
+        raise cluster.waited_in_vain(
+            f"Nothing took the place of {old['name']} in {SECONDS:.0f} s. See: kubectl get {kind}"
+        )
     now = [
         each["metadata"]["name"] for each in cluster.objects(kind, selector) if each["metadata"]["uid"] != old["uid"]
     ]
@@ -197,7 +199,7 @@ def show_failing_log(cluster: Cluster, selector: str) -> None:
 
     pods = cluster.api.kind("pods")
     if not waiting.until(cluster.api, pods, cluster.namespace, selector, lambda seen: bool(failing(seen)), SECONDS):
-        raise CourseError(f"No pod with {selector} fails at its start. See what they do: kubectl get pods")
+        raise cluster.waited_in_vain(f"No pod with {selector} fails at its start. See what they do: kubectl get pods")
     name = failing({each["metadata"]["name"]: each for each in cluster.objects("pods", selector)})
     cluster.logs(name[0], lines=LOG_LINES)
 
@@ -207,7 +209,7 @@ def show_page(cluster: Cluster, service: str, until: str = "") -> None:
     deadline = time.monotonic() + MOUNT_SECONDS
     while until not in " ".join(seen := application.see(cluster, service)):
         if time.monotonic() > deadline:
-            raise CourseError(f"The page still does not say {until!r}. It says: {', '.join(seen)}.")
+            raise cluster.waited_in_vain(f"The page still does not say {until!r}. It says: {', '.join(seen)}.")
         time.sleep(PAUSE_SECONDS)
     print(f"The page of {service}:")
     print("\n".join(f"    {line}" for line in (seen.title, seen.message, f"Version: {seen.version} ({seen.tag})")))

@@ -54,6 +54,15 @@ def test_a_component_serves_when_the_process_that_runs_said_so(tmp_path: Path) -
     assert not health.serves(tmp_path, "kubelet", Process(0, 1, -9)), "none runs"
 
 
+def test_what_was_noted_before_a_start_is_forgotten(tmp_path: Path) -> None:
+    """In a container that is started again, processes have the numbers that they had before."""
+    health.say_that_it_serves(tmp_path, "kubelet")
+    health.note_processes(tmp_path, {"kubelet": Process(os.getpid())})
+    health.forget(tmp_path)
+    assert not health.serves(tmp_path, "kubelet", Process(os.getpid()))
+    assert health.noted_processes(tmp_path) == {}
+
+
 def in_the_way_of_the_runtime(home: Home) -> None:
     """A folder where its socket is to be: it ends at each start."""
     socket = home.run_dir / "runtime.sock"
