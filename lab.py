@@ -45,6 +45,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed"  # written last: what is installed, and from which requirements
 # Options of a run of all files, which are taken in an order of their own and told one by one.
 FOR_ALL_FILES = {"--quick", "--write-inventory", "--collect-only"}
+MOST_WORKERS = 12  # each may have a cluster of its own, of 130 MB
 LEFT_BY_TOOLS = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", ".hypothesis", "build", "dist")
 # Settings of the learner's that would lead our own Python and pip astray; pip's choice of an index is respected.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
@@ -85,7 +86,7 @@ def start(options: list[str]) -> int:
 def test(options: list[str]) -> int:
     install("test")
     if set(options) <= FOR_ALL_FILES:
-        workers = 3 * (os.cpu_count() or 1)  # most of them wait for a cluster
+        workers = min(3 * (os.cpu_count() or 1), MOST_WORKERS)  # most of them wait for a cluster
         plan = ("--dist", "loadfile", "--no-loadscope-reorder", "--by-unit", "-p", "no:nbval")
         options = ["-n", str(workers), *plan, *options]
     return run("-m", "pytest", *options)

@@ -28,7 +28,7 @@ GATE = {
     "newcomer": [".ci/newcomer"],
 }
 FULL = GATE | {
-    "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile", "--by-unit"],
+    "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile"],
     "wheelhouse": [".ci/wheelhouse"],
     "fresh": [".ci/fresh"],
     "binder": [".ci/binder"],
@@ -103,15 +103,19 @@ def what_matters(lines: list[str]) -> list[str]:
     return [line for line in lines if re.match(r"(FAILED|ERROR) |\S+\.py:\d+", line)] or lines[-LAST_LINES:]
 
 
-def keep_green() -> None:
-    """Note that this commit has passed, so that one can ask; changes that are not committed have no name to note."""
-    git = ["git", "-C", str(ROOT)]
+def commit_of(root: Path) -> str:
+    """What is checked, by its commit; empty where there are changes, which have no name."""
+    git = ["git", "-C", str(root)]
     changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    if commit and not changed:
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        with open(TOOLS / "green", "a") as green:
-            green.write(f"{commit}\n")
+    return "" if changed else commit
+
+
+def keep_green(commit: str) -> None:
+    """Note that this commit has passed, so that one can ask."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with open(TOOLS / "green", "a") as green:
+        green.write(f"{commit}\n")
 
 
 def main(which: str, wanted: list[str]) -> int:
@@ -120,11 +124,12 @@ def main(which: str, wanted: list[str]) -> int:
     if unknown:
         print(f"There is no step {unknown[0]!r} in .ci/{which}; there are: {', '.join(steps)}.", file=sys.stderr)
         return 2
+    commit = commit_of(ROOT)
     done = [run(which, step) for step in wanted or steps]
     print("\n".join(report(which, done)))
     verdicts = {each.verdict for each in done}
-    if verdicts == {GREEN} and not wanted:
-        keep_green()
+    if verdicts == {GREEN} and not wanted and commit and commit == commit_of(ROOT):
+        keep_green(commit)
     return 1 if RED in verdicts else CANNOT_RUN if CANNOT in verdicts else 0
 
 

@@ -9,7 +9,7 @@ The kinds: quiet; busy, with two processes for each core that only compute; one-
 another order; single, a cluster whose pods share one address. Each run leaves a line in the file `steady` beside the
 tools (~/.cache/kubechaos-ci): its commit, kind, verdict, seconds, and the tests that failed. Commits that differ only
 in documents are the same code. Linux. Exit: 0 when none of the code's runs was red, 1 when one was, 2 there is no such
-kind.
+kind or no commit.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from checks import ROOT, TOOLS, run_shown
+from checks import ROOT, TOOLS, commit_of, run_shown
 
 QUIET, BUSY, ONE_CORE, SHUFFLED, SINGLE = KINDS = ("quiet", "busy", "one-core", "shuffled", "single")
 SUITE = ["python3", "lab.py", "test"]
@@ -61,17 +61,16 @@ def next_kind(runs: list[Run]) -> str:
     return min(KINDS, key=lambda kind: times[kind])
 
 
-def run_suite(kind: str, seed: int) -> Run:
+def run_suite(commit: str, kind: str, seed: int) -> Run:
     """Run all tests, showing what they print, and keep a line of it."""
     own = {"KUBECHAOS_TEST_ORDER": str(seed)} if seed else {}
     own |= {"POCKET_CLUSTER_ADDRESSES": "single"} if kind == SINGLE else {}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     began = time.monotonic()
     with _meanwhile(kind):
         code, lines = run_shown(SUITE, ROOT, TOOLS, **own)
     words = (line.partition(" ") for line in lines)
     failed = [rest.partition(" - ")[0] for word, _, rest in words if word in ("FAILED", "ERROR")]
-    run = Run(commit.strip(), kind, seed, code == 0, round(time.monotonic() - began), failed)
+    run = Run(commit[:7], kind, seed, code == 0, round(time.monotonic() - began), failed)
     TOOLS.mkdir(parents=True, exist_ok=True)
     with (TOOLS / "steady").open("a") as file:
         file.write(f"{json.dumps(run._asdict())}\n")
@@ -121,11 +120,17 @@ def main(words: list[str]) -> int:
     if not words or not words[0].isdigit() or (words[1:] and words[1] not in KINDS):
         print(f"How often, and of which kind if it is to be one: .ci/steady 5 [{'|'.join(KINDS)}]", file=sys.stderr)
         return 2
+    commit = commit_of(ROOT)
+    if int(words[0]) and not commit:
+        print(
+            "There are changes that are not committed: commit them first, so that a run can be named.", file=sys.stderr
+        )
+        return 2
     for _ in range(int(words[0])):
         runs = known_runs()
         kind = words[1] if words[1:] else next_kind(runs)
         print(f"\n=== {kind}", flush=True)
-        run_suite(kind, len(runs) + 1 if kind == SHUFFLED else 0)
+        run_suite(commit, kind, len(runs) + 1 if kind == SHUFFLED else 0)
     runs = known_runs()
     print("\n".join(report(runs)))
     return 0 if all(run.is_green for run in runs) else 1

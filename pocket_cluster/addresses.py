@@ -39,8 +39,11 @@ class NoAddressRange(Exception):
 def machine_has_one_address() -> bool:
     """Whether only 127.0.0.1 can be listened on, or POCKET_CLUSTER_ADDRESSES=single asks to behave so."""
     asked = os.environ.get("POCKET_CLUSTER_ADDRESSES", "")
-    if asked:
-        return asked == "single"
+    return asked == "single" if asked else system_has_one_address()
+
+
+def system_has_one_address() -> bool:
+    """Whether only 127.0.0.1 can be listened on."""
     if sys.platform == "linux":
         return False
     with socket.socket() as probe:

@@ -49,8 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash[own_folder]
-    lifecycle.down(Home(folder / "cluster"))
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        lifecycle.down(Home(folder / "cluster"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-inventory", action="store_true", help="keep these numbers in tests/inventory.json")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Files as a whole, since their tests share a cluster, but each page of the notebooks' files on its own."""
     from xdist.scheduler.loadscope import LoadScopeScheduling

@@ -31,13 +31,15 @@ def own_places(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def running(home: Home) -> Iterator[Cluster]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
-        patch.setenv("KUBECHAOS_MY", str(home.path.with_name("my")))
-        cluster = connect()
-        cluster.build_missing_images()
-    yield cluster
-    lifecycle.down(home)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+            patch.setenv("KUBECHAOS_MY", str(home.path.with_name("my")))
+            cluster = connect()
+            cluster.build_missing_images()
+        yield cluster
+    finally:
+        lifecycle.down(home)
 
 
 @pytest.fixture

@@ -29,13 +29,15 @@ def own_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def embedded(home: Home) -> Iterator[Cluster]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
-        cluster = connect()
-        cluster.build_image("original", "local/kubechaos:v1")
-        cluster.build_image("custom", "local/kubechaos:v2")
-    yield cluster
-    lifecycle.down(home)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("POCKET_CLUSTER_HOME", str(home.path))
+            cluster = connect()
+            cluster.build_image("original", "local/kubechaos:v1")
+            cluster.build_image("custom", "local/kubechaos:v2")
+        yield cluster
+    finally:
+        lifecycle.down(home)
 
 
 @pytest.fixture

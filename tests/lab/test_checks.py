@@ -38,6 +38,12 @@ def test_a_step_alone_and_a_changed_clone_are_not_noted(checks: ModuleType) -> N
     assert green(checks) == []
 
 
+def test_a_commit_that_is_made_meanwhile_has_not_passed(checks: ModuleType) -> None:
+    checks.STEPS["run"] = {"one": shell("git -c user.name=a -c user.email=a@b commit -q --allow-empty -m meanwhile")}
+    assert checks.main("run", []) == 0
+    assert green(checks) == []
+
+
 def test_after_a_red_step_the_others_run_and_the_table_says_what_failed(
     checks: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,7 +27,7 @@ def test_five_runs_are_one_of_each_kind(steady: ModuleType, tmp_path: Path) -> N
     assert steady.main(["5"]) == 0
     runs = steady.known_runs()
     assert tuple(run.kind for run in runs) == steady.KINDS
-    assert {run.commit for run in runs} == {ci_programs.git(steady, "rev-parse", "--short", "HEAD")}
+    assert {run.commit for run in runs} == {ci_programs.git(steady, "rev-parse", "HEAD")[:7]}
     cores = len(os.sched_getaffinity(0))
     told = [f",,{cores}", f",,{cores}", ",,1", f",4,{cores}", f"single,,{cores}"]
     assert (tmp_path / "told").read_text().split() == told
@@ -55,6 +55,14 @@ def test_commits_that_differ_only_in_documents_are_the_same_code(steady: ModuleT
     assert steady.main(["1"]) == 0
     assert [run.kind for run in steady.known_runs()] == ["quiet", "busy"]
     ci_programs.commit(steady, "lab.py", "code")
+    assert steady.known_runs() == []
+
+
+def test_what_is_not_committed_cannot_be_named(steady: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    suite(steady, "true")
+    (steady.ROOT / "new").touch()
+    assert steady.main(["1"]) == 2
+    assert capsys.readouterr().err.startswith("There are changes that are not committed: commit them first")
     assert steady.known_runs() == []
 
 

@@ -12,7 +12,7 @@ from claimed_port import claimed_port
 from eventually import eventually_async
 from leaping_loop import leap, run_leaping
 
-from pocket_cluster.addresses import AddressRange, BlockClaim, machine_has_one_address
+from pocket_cluster.addresses import AddressRange, BlockClaim, system_has_one_address
 from pocket_cluster.api.client import ObjectList, WatchEvent
 from pocket_cluster.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, EVENTS, SERVICES
 from pocket_cluster.kube_proxy import proxy as module
@@ -94,7 +94,7 @@ class Api:
 
 
 # Where a machine has one address only, pods differ by port; elsewhere both ways are tested.
-WAYS = ["one address"] if machine_has_one_address() else ["one address", "an address each"]
+WAYS = ["one address"] if system_has_one_address() else ["one address", "an address each"]
 
 
 @pytest.fixture(params=WAYS)
