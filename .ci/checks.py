@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the steps of the gate (`bash .ci/run`) or of the full check (`bash .ci/full`), and prints one table at the end.
 
-    bash .ci/run              what every change passes; twelve minutes with its tools kept in ~/.cache/kubechaos-ci
+    bash .ci/run              what every change passes; ten minutes with its tools kept in ~/.cache/kubechaos-ci
     bash .ci/full             everything, as long as it takes; what cannot run here is named, and is not green
     bash .ci/run lint tests   some steps alone
 
@@ -99,8 +99,9 @@ def report(which: str, done: list[Done]) -> list[str]:
 
 
 def what_matters(lines: list[str]) -> list[str]:
-    """The names of failed tests and what lint finds in files, where there is any, else the last lines."""
-    return [line for line in lines if re.match(r"(FAILED|ERROR) |\S+\.py:\d+", line)] or lines[-LAST_LINES:]
+    """The names of failed tests and what lint finds in files, and the last lines."""
+    named = [line for line in lines[:-LAST_LINES] if re.match(r"(FAILED|ERROR) |\S+\.py:\d+", line)]
+    return named + lines[-LAST_LINES:]
 
 
 def commit_of(root: Path) -> str:

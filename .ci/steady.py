@@ -97,7 +97,7 @@ def report(runs: list[Run]) -> list[str]:
     """A line for each run, what failed in which kinds, and how many were green in a row."""
     lines = [""]
     for run in runs:
-        order = f", order {run.seed}" if run.seed else ""
+        order = f": KUBECHAOS_TEST_ORDER={run.seed} {' '.join(SUITE)}" if run.seed else ""
         lines.append(f"{run.commit}  {'green' if run.is_green else 'RED  '}  {run.seconds:>5} s  {run.kind}{order}")
     kinds = defaultdict(list)
     for run in runs:

@@ -19,6 +19,7 @@ import inventory
 import pytest
 import reporting
 from bare_path import leave_only_bare_path, machines_path, machines_program
+from hypothesis import settings
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give this process, one of xdist's workers perhaps, a cluster's home and a learner's folder of its own."""
     folder = config.stash[own_folder] = Path(tempfile.mkdtemp(prefix="kubechaos-tests-"))
     leave_only_bare_path(folder / "programs")
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["XDG_RUNTIME_DIR"] = str(folder)  # goes with what tests leave
+    settings.load_profile("ci")  # the same examples each time, and no deadlines
     for name in LEARNERS_OWN:
         os.environ.pop(name, None)
     os.environ["POCKET_CLUSTER_HOME"] = str(folder / "cluster")

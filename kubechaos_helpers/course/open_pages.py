@@ -51,4 +51,5 @@ def _lock(path: Path) -> IO[str] | None:
 
 def _folder() -> Path:
     whose = hashlib.sha256(str(my_folder().resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir(), f"kubechaos-open-{os.getuid()}-{whose}")
+    place = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(place, f"kubechaos-open-{os.getuid()}-{whose}")

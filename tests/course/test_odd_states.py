@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from acts import rolled_out
+from eventually import DEADLINE_SECONDS, eventually_says
 
 from kubechaos_helpers import Cluster, CourseError, page, waiting
 from kubechaos_helpers.course import catch_me_up, check, exercise, hints
@@ -150,7 +151,9 @@ def test_the_pod_that_was_taken_out_is_found_by_whatever_label(embedded: Cluster
     name = page.first(embedded, "pods", "version=custom")["metadata"]["name"]
     embedded.label("pod", name, app="mine")
     pods = embedded.api.kind("pods")
-    assert waiting.until(embedded.api, pods, "default", "app=mine", lambda seen: not _owned(seen[name]), 10)
+    assert waiting.until(
+        embedded.api, pods, "default", "app=mine", lambda seen: not _owned(seen[name]), DEADLINE_SECONDS
+    )
     assert page.taken_out(embedded) == name
 
 
@@ -161,8 +164,13 @@ def _owned(pod: Any) -> bool:
 def test_a_selector_by_expressions_is_followed_to_the_pods(embedded: Cluster) -> None:
     bring_to(embedded, "")
     embedded.apply(odd_deployments("", "{sleep: {seconds: 1}}").replace(":v1", ":v9"))
-    with pytest.raises(CourseError, match=r"waits for the image local/kubechaos:v9"):
-        embedded.wait_until_ready("kubechaos-original", timeout=2)
+
+    def said() -> str:
+        with pytest.raises(CourseError) as refusal:
+            embedded.wait_until_ready("kubechaos-original", timeout=0.5)
+        return str(refusal.value)
+
+    eventually_says(said, "waits for the image local/kubechaos:v9")
 
 
 def test_a_forward_follows_the_name_of_a_port(embedded: Cluster) -> None:

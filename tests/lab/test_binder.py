@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 from pocket_cluster import lifecycle
 from pocket_cluster.home import Home
@@ -41,7 +42,7 @@ def test_repo2docker_makes_an_image_of_it_that_installs_prepares_and_starts_the_
         "jovyan",
         ROOT,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 0, done.stderr
     recipe = done.stdout + done.stderr
     steps = (
@@ -90,7 +91,7 @@ def start(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "HOME": str(home), "POCKET_CLUSTER_HOME": str(home / "cluster")}
     program: list[str | Path] = [BINDER / "start", *command]
-    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 def test_start_has_the_cluster_up_leads_terminals_to_it_and_then_runs_what_it_was_given(tmp_path: Path) -> None:

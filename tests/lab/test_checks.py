@@ -47,12 +47,12 @@ def test_a_commit_that_is_made_meanwhile_has_not_passed(checks: ModuleType) -> N
 def test_after_a_red_step_the_others_run_and_the_table_says_what_failed(
     checks: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest_says = "echo noise; echo 'FAILED tests/a.py::test_b - assert 1 == 2'; echo '1 failed'; exit 1"
+    pytest_says = "echo noise; echo 'FAILED tests/a.py::test_b - assert 1 == 2'; seq 61; exit 1"
     checks.STEPS["run"] = {"tests": shell(pytest_says), "other": shell("seq 100; kill -9 $$"), "last": shell("true")}
     assert checks.main("run", []) == 1
     printed = capsys.readouterr().out.partition("\nstep ")[2]
     assert [line.split()[2] for line in printed.splitlines()[1:4]] == ["RED", "RED", "green"]
-    assert "tests is red. Alone: bash .ci/run tests\n    FAILED tests/a.py::test_b - assert 1 == 2\n\n" in printed
+    assert "tests is red. Alone: bash .ci/run tests\n    FAILED tests/a.py::test_b - assert 1 == 2\n    50\n" in printed
     assert "other is red. Alone: bash .ci/run other\n    89\n" in printed
     assert green(checks) == []
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 LAB = Path(__file__).parents[2] / "lab.py"
 
@@ -64,7 +65,7 @@ def run_lab(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run lab.py as a program, after some lines that change what it finds."""
     argv = ["lab.py", *arguments]
     program = f"import runpy, sys, os\n{code}\nsys.argv = {argv}\nrunpy.run_path({str(LAB)!r}, run_name='__main__')"
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
 
 
 def test_it_needs_the_standard_library_alone() -> None:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from eventually import DEADLINE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,13 +35,15 @@ def copy_of_the_source(folder: Path) -> Path:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_wheel_without_the_course_runs_a_cluster_in_an_empty_environment(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     environment["POCKET_CLUSTER_HOME"] = str(tmp_path / "cluster")
 
     def run(*command: str | Path) -> str:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

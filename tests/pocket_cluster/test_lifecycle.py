@@ -100,10 +100,10 @@ def test_every_write_that_was_answered_before_a_kill_is_there_after_the_next_up(
     writers = [threading.Thread(target=_write_until_refused, args=(home, each, answered, enough)) for each in range(4)]
     for writer in writers:
         writer.start()
-    assert enough.wait(30)
+    assert enough.wait(DEADLINE_SECONDS)
     os.killpg(int((home.run_dir / "supervisor.pid").read_text()), signal.SIGKILL)
     for writer in writers:
-        writer.join(30)
+        writer.join(DEADLINE_SECONDS)
     assert run(home, "up").returncode == 0
     items = lifecycle.ask(home, "/api/v1/namespaces/default/configmaps")["items"]
     found = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
@@ -180,11 +180,14 @@ def test_a_home_that_cannot_be_written_is_refused_with_a_sentence() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, unbuffered: str) -> None:
     """As ``pocket-cluster up | head -1``; 141 is what a shell says of SIGPIPE."""
+    Home(tmp_path).kubeconfig.touch()
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "pocket_cluster", "--home", tmp_path, "kubeconfig"]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=DEADLINE_SECONDS)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=DEADLINE_SECONDS)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 
 from eventually import DEADLINE_SECONDS
 
@@ -35,6 +36,8 @@ def interrupted(code: str, inside: str, condition: str = "True") -> str:
     command = [sys.executable, "-c", WATCH + code, inside, condition]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
+        hopeless = threading.Timer(DEADLINE_SECONDS, process.kill)
+        hopeless.start()
         try:
             printed = ""
             for line in process.stdout:
@@ -42,8 +45,9 @@ def interrupted(code: str, inside: str, condition: str = "True") -> str:
                     process.send_signal(signal.SIGINT)
                     break
                 printed += line
-            rest, complaints = process.communicate(timeout=DEADLINE_SECONDS)
+            rest, complaints = process.communicate()
         finally:
+            hopeless.cancel()
             process.kill()
     assert process.returncode == 0, printed + rest + complaints
     return printed + rest

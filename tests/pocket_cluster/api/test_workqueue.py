@@ -2,6 +2,8 @@
 
 import asyncio
 
+from eventually import DEADLINE_SECONDS
+
 from pocket_cluster.api.workqueue import WorkQueue, run_workers
 
 
@@ -25,7 +27,7 @@ def test_a_key_added_while_it_is_worked_on_comes_again_only_afterwards() -> None
         queue.add("b")
         assert await queue.get() == "b"
         queue.done("a")
-        assert await asyncio.wait_for(queue.get(), 1) == "a"
+        assert await asyncio.wait_for(queue.get(), DEADLINE_SECONDS) == "a"
 
     asyncio.run(scenario())
 
@@ -35,7 +37,7 @@ def test_the_earliest_of_several_delays_counts() -> None:
         queue = WorkQueue()
         queue.add_after("a", 60)
         queue.add_after("a", 0.01)
-        assert await asyncio.wait_for(queue.get(), 5) == "a"
+        assert await asyncio.wait_for(queue.get(), DEADLINE_SECONDS) == "a"
 
     asyncio.run(scenario())
 
@@ -57,7 +59,7 @@ def test_failing_work_is_tried_again_until_it_succeeds_and_two_workers_never_sha
 
         workers = asyncio.create_task(run_workers(queue, reconcile, 2, "test"))
         queue.add("a")
-        await asyncio.wait_for(finished.wait(), 5)
+        await asyncio.wait_for(finished.wait(), DEADLINE_SECONDS)
         workers.cancel()
 
     asyncio.run(scenario())

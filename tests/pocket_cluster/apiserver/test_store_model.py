@@ -173,4 +173,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, derandomize=True)
+TestStore.settings = settings(max_examples=60, stateful_step_count=25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,8 +61,18 @@ class ControlPlane:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s it did not come to this: {what}") from None
+            raise AssertionError(
+                f"in {DEADLINE_SECONDS:.0f} s it did not come to this: {what}. Seen last: {self._in_short()}"
+            ) from None
         return found
+
+    def _in_short(self) -> str:
+        """What there is: names and states."""
+        return "\n".join(
+            f"{resource.plural} {obj['metadata']['name']}: {json.dumps(obj.get('status', {}))}"
+            for resource, informer in self._informers.items()
+            for obj in informer.items.values()
+        )
 
 
 class PretendedKubelet:

@@ -23,7 +23,7 @@ with socket.create_server((HOST, PORT)) as server:
 CLIENT = """
 import socket, sys, time
 host, port = sys.argv[1], int(sys.argv[2])
-for attempt in range(200):
+for attempt in range(6000):
     try:
         connection = socket.create_connection((host, port))
         break

@@ -24,7 +24,7 @@ OTHERS: dict[str, st.SearchStrategy[Any]] = {
     "any": st.dictionaries(TEXTS, NUMBERS, max_size=1),
 }  # fmt: skip
 KINDS = pytest.mark.parametrize("resource", resources.ALL, ids=lambda resource: resource.kind)
-SETTINGS = settings(max_examples=15, deadline=None)
+SETTINGS = settings(max_examples=15)
 
 
 def values(of: Schema, depth: int = 0) -> st.SearchStrategy[Any]:

@@ -213,7 +213,7 @@ def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
         assert caller.stdout
         assert caller.stdout.readline() == "begun\n"
         cluster.output("delete", "pod", "short", "--grace-period", "1")
-        assert caller.wait(20) == 137
+        assert caller.wait(DEADLINE_SECONDS) == 137
 
 
 def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, pod: str) -> None:
@@ -223,7 +223,7 @@ def test_a_command_ends_with_its_kubelet_and_leaves_nothing(cluster: Cluster, po
         assert caller.stdout
         number = int(caller.stdout.readline())
         os.kill(process_of(cluster.home, "kubelet"), signal.SIGKILL)
-        assert caller.wait(20) == 1
+        assert caller.wait(DEADLINE_SECONDS) == 1
     eventually(lambda: not _runs(number), "the command ends without its kubelet")
     eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
     assert not list(cluster.home.run_dir.glob("exec-*"))
@@ -236,7 +236,7 @@ def test_a_part_of_the_cluster_that_is_stopped_is_no_success(cluster: Cluster, p
         assert caller.stdout
         assert caller.stdout.readline() == "begun\n"
         os.kill(process_of(cluster.home, component), signal.SIGTERM)
-        assert caller.wait(20) == 1
+        assert caller.wait(DEADLINE_SECONDS) == 1
     eventually(lambda: cluster.kubectl("exec", pod, "--", "true").returncode == 0, "a kubelet answers")
 
 
@@ -246,7 +246,7 @@ def test_a_command_ends_for_its_caller_when_the_runtime_ends(cluster: Cluster) -
         assert caller.stdout
         assert caller.stdout.readline() == "begun\n"
         os.kill(process_of(cluster.home, "runtime"), signal.SIGKILL)
-        assert caller.wait(20) == 137
+        assert caller.wait(DEADLINE_SECONDS) == 137
 
 
 def _runs(number: int) -> bool:
