@@ -130,13 +130,14 @@ KNOWN_JOINS = {
         "folder / name",  # a name below ..data, the first part of a path that inside has taken
         "folder / name",
     ],
-    "kubechaos_helpers/course/progress.py": [
+    "kubechaos_helpers/course/taking_along.py": [
         "my_folder() / PACKED",
         "Path(folder) / name",  # of os.walk
         "home / name",  # asks whether it leads out
+        "folder / str(number)",
     ],
 }
-FILES = [*sorted(ROOT.glob("pocket_cluster/kubelet/*.py")), ROOT / "kubechaos_helpers/course/progress.py"]
+FILES = [*sorted(ROOT.glob("pocket_cluster/kubelet/*.py")), ROOT / "kubechaos_helpers/course/taking_along.py"]
 
 
 def joins_in(source: str) -> list[str]:
