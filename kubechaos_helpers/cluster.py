@@ -303,7 +303,7 @@ class Cluster:
                 f"After {timeout:.0f} s there is still: {there}. See why: kubectl describe {what} {there}"
             )
 
-    def wait_until_served_by(self, service: str, number: int, timeout: float = 30.0) -> None:
+    def wait_until_served_by(self, service: str, number: int, timeout: float = 60.0) -> None:
         """Wait until so many ready pods are behind a Service, and kube-proxy knows them."""
         endpoints.wait_until_served_by(self, service, number, timeout)
 

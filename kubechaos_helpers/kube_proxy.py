@@ -23,7 +23,7 @@ MODES = ("random", "round-robin")
 # Where kube-proxy says which value of each setting it uses.
 IN_USE = {MODE: "kube-proxy/mode-in-use", PACE: "kube-proxy/min-sync-period-in-use"}
 FIRST = {MODE: "random", PACE: "0s"}
-SECONDS = 10.0
+SECONDS = 60.0
 LONGEST_PACE = 60
 # What kube-proxy's minSyncPeriod is on clusters that do not say otherwise; a change takes it that long to follow.
 USUAL_PACE_SECONDS = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -24,43 +23,29 @@ class NotYaml(Exception):
         self.problem, self.line = problem, line
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a time stays the text that it was."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def documents(text: str) -> Iterator[Document]:
     """The documents that are not empty, one after the other; NotYaml at the first that cannot be read."""
-    loader = _Loader(text)
+    from pocket_cluster import yaml_values
+
     try:
+        loader = yaml_values.loader(yaml.SafeLoader)(text)
         while loader.check_node():
             node = loader.get_node()
+            content = yaml_values.value_of(node, text)
             lines: dict[str, int] = {}
             _note_lines(node, "", lines, set())
-            content = _as_json(loader.construct_document(node))
             if content is not None:
                 yield Document(content, lines)
+    except yaml_values.Misread as error:
+        raise NotYaml(error.problem.removeprefix("json: "), error.mark.line + 1 if error.mark else None) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise NotYaml(f"the character with the number {error.character} may not stand there", line) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise NotYaml(getattr(error, "problem", None) or str(error), mark.line + 1 if mark else None) from None
-    finally:
-        loader.dispose()
-
-
-def _as_json(value: Any) -> Any:
-    """With keys that are texts, as JSON has them; NotYaml for what JSON cannot say."""
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else json.dumps(key): _as_json(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    raise NotYaml(f"Kubernetes has no values of the type {type(value).__name__}", None)
+    except RecursionError:
+        raise NotYaml("too many brackets stand in one another", None) from None
 
 
 def _note_lines(node: Any, path: str, lines: dict[str, int], seen: set[int]) -> None:

@@ -16,7 +16,6 @@ import os
 import random
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,43 +166,46 @@ def _free_port(taken: set[int]) -> int:
 
 
 class BlockClaim:
-    """A block of loopback addresses, claimed under a lock that every cluster on this machine respects.
+    """A block of loopback addresses, claimed so that every cluster on this machine sees it.
 
-    The claim lasts until ``release`` or the end of the process (flock(2)).
+    The claim is a name of Linux's abstract namespace of sockets: it needs no file that somebody else could own, belongs
+    to the same network as the addresses, and lasts until ``release`` or the end of the process (unix(7)).
     """
 
     def __init__(self, preferred: int | None) -> None:
         """Claim ``preferred`` if it is free, else another; NoAddressRange when none is left."""
-        blocks = random.sample(range(FIRST_BLOCK, LAST_BLOCK + 1), LAST_BLOCK + 1 - FIRST_BLOCK)
-        for block in [preferred, *blocks] if preferred else blocks:
-            descriptor = _lock(_lock_folder() / str(block))
-            if descriptor is not None:
-                self.block, self.descriptor = block, descriptor
-                return
-        raise NoAddressRange("All loopback address blocks are in use by other pocket clusters. Stop one of them.")
+        blocks = list(range(FIRST_BLOCK, LAST_BLOCK + 1))
+        random.shuffle(blocks)
+        if preferred in blocks:
+            blocks.insert(0, preferred)
+        self._claim = socket.socket(socket.AF_UNIX)
+        self.block = next(filter(self._is_claimed, blocks), 0) or _unused(blocks)
+
+    @property
+    def descriptor(self) -> int:
+        return self._claim.fileno()
+
+    def _is_claimed(self, block: int) -> bool:
+        if sys.platform != "linux":  # one address for all clusters, and ports that the system gives: nothing to claim
+            return True
+        try:
+            self._claim.bind(f"\0pocket-cluster-addresses-{block}")
+        except OSError:
+            return False
+        return True
 
     def release(self) -> None:
-        os.close(self.descriptor)
+        self._claim.close()
 
 
-def _lock_folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / "pocket-cluster-addresses"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(0o1777)
-    return folder
+def _unused(blocks: list[int]) -> int:
+    """A block where nobody listens, for when somebody claims all of them: a claim alone keeps no cluster from starting.
 
-
-def _lock(path: Path) -> int | None:
-    """An open descriptor that holds the lock, or None when somebody else does."""
-    try:
-        # Linux may forbid O_CREAT on somebody else's file in a shared folder (fs.protected_regular).
-        descriptor = os.open(path, os.O_RDONLY | (0 if path.exists() else os.O_CREAT), 0o644)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    /proc/net/tcp has each socket's own address as the hexadecimal digits of a number, and 0A where it listens.
+    """
+    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line]
+    used = {socket.ntohl(int(address.partition(":")[0], 16)) >> 16 & 0xFF for address in listening}
+    for block in blocks:
+        if block not in used:
+            return block
+    raise NoAddressRange("All loopback address blocks are in use by other pocket clusters. Stop one of them.")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pocket_cluster.home import write_whole
 
 CA_YEARS = 20
 LEAF_DAYS = 365
@@ -24,8 +25,8 @@ ADDRESSES = ("127.0.0.1", "10.96.0.1")
 
 
 def ensure(folder: Path) -> None:
-    """Make ``ca.crt``, ``ca.key``, ``server.crt`` and ``server.key`` where they are missing; renew an old leaf."""
-    if not (folder / "ca.crt").exists():
+    """Make certificates and keys of the authority and the server where they are missing or damaged; renew in time."""
+    if not _is_whole(folder, "ca"):
         _make_authority(folder)
         _make_leaf(folder)
     elif _leaf_is_old(folder):
@@ -33,12 +34,21 @@ def ensure(folder: Path) -> None:
 
 
 def _leaf_is_old(folder: Path) -> bool:
-    path = folder / "server.crt"
-    if not path.exists():
+    if not _is_whole(folder, "server"):
         return True
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    certificate = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
     left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     return left < datetime.timedelta(days=RENEW_BEFORE_DAYS)
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether a certificate and its key are there and can be read: a power cut may have left them empty."""
+    try:
+        x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
+        serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _make_authority(folder: Path) -> None:
@@ -51,8 +61,8 @@ def _make_authority(folder: Path) -> None:
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-    _write(folder / "ca.key", _private_pem(key))
-    _write(folder / "ca.crt", builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    write_whole(folder / "ca.key", _private_pem(key))
+    write_whole(folder / "ca.crt", _pem(builder.sign(key, hashes.SHA256())))
 
 
 def _make_leaf(folder: Path) -> None:
@@ -74,8 +84,8 @@ def _make_leaf(folder: Path) -> None:
             critical=False,
         )
     )
-    _write(folder / "server.key", _private_pem(key))
-    _write(folder / "server.crt", builder.sign(authority_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    write_whole(folder / "server.key", _private_pem(key))
+    write_whole(folder / "server.crt", _pem(builder.sign(authority_key, hashes.SHA256())))
 
 
 def _name(common_name: str) -> x509.Name:
@@ -111,16 +121,11 @@ def _usage(digital_signature: bool = False, key_cert_sign: bool = False, crl_sig
     )
 
 
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    ).decode()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write whole or not at all, readable by the owner alone."""
-    unfinished = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-    unfinished.replace(path)
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from pocket_cluster import lifecycle
 from pocket_cluster.health import PROCESSES
 from pocket_cluster.home import KUBERNETES_VERSION, Home, HomeError
+from pocket_cluster.limits import before
 
 LOG_NAMES = ("supervisor", *PROCESSES)
 
@@ -123,9 +125,9 @@ def _images(home: Home, _: argparse.Namespace) -> None:
 
 def _logs(home: Home, options: argparse.Namespace) -> None:
     for name in [options.component] if options.component else LOG_NAMES:
-        path = home.logs_dir / f"{name}.log"
-        if path.exists():
-            for line in path.read_text(errors="replace").splitlines():
+        path = home.log_of(name)
+        for part in filter(Path.exists, (before(path), path)):
+            for line in part.read_text(errors="replace").splitlines():
                 print(line if options.component else f"{name}: {line}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -18,6 +19,8 @@ from pocket_cluster.api.credentials import Credentials
 NODE_NAME = "pocket"
 CONTEXT_NAME = "pocket"
 KUBERNETES_VERSION = "v1.36.3+pocket"
+
+SHORTEST_TOKEN = 32
 
 # Who may speak to the API server, and as what (the names that kubeadm gives).
 USERS: dict[str, tuple[str, list[str]]] = {
@@ -83,6 +86,8 @@ class Home:
         """Make the folders; HomeError when this user may not write there."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(PermissionError):  # somebody else's folder; what is in it is private all the same
+                self.path.chmod(0o700)
             for folder in (self.run_dir, self.logs_dir, self.images_dir, self.pods_dir):
                 folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):  # nameless: another start may look at the same time
@@ -94,12 +99,20 @@ class Home:
             ) from error
 
     def prepare(self) -> None:
-        """Make tokens, port and kubeconfig where they are missing. The certificates must exist."""
-        if not self._tokens_file.exists():
-            _write_private(self._tokens_file, json.dumps({name: secrets.token_urlsafe(32) for name in USERS}))
-        if not self._port_file.exists() or not _port_is_free(self.api_port):
-            self._port_file.write_text(str(_free_port()))
-        _write_private(self.kubeconfig, json.dumps(self._kubeconfig_content(), indent=2) + "\n")
+        """Make tokens, port and kubeconfig where they are missing or damaged. The certificates must exist."""
+        if not self._has_tokens():
+            write_whole(self._tokens_file, json.dumps({name: secrets.token_urlsafe(32) for name in USERS}))
+        port = _number_in(self._port_file)
+        if port is None or not _port_is_free(port):
+            write_whole(self._port_file, str(_free_port()))
+        write_whole(self.kubeconfig, json.dumps(self._kubeconfig_content(), indent=2) + "\n")
+
+    def _has_tokens(self) -> bool:
+        try:
+            found = json.loads(self._tokens_file.read_text())
+        except (OSError, ValueError):
+            return False
+        return isinstance(found, dict) and found.keys() == USERS.keys() and all(map(_is_token, found.values()))
 
     def _kubeconfig_content(self) -> dict[str, object]:
         """A kubeconfig; JSON is YAML too."""
@@ -159,15 +172,22 @@ class Home:
         return f"https://{LOOPBACK}:{self.api_port}"
 
     @property
-    def address_block_file(self) -> Path:
-        """Which 127.A.0.0/16 this cluster used last."""
+    def address_block(self) -> int | None:
+        """The A of the 127.A.0.0/16 that this cluster used last, if it is known."""
+        return _number_in(self._address_block_file)
+
+    def keep_address_block(self, block: int) -> None:
+        write_whole(self._address_block_file, str(block))
+
+    @property
+    def _address_block_file(self) -> Path:
         return self.path / "address-block"
 
     @cached_property
     def addresses(self) -> AddressRange:
         """How addresses that the API shows translate to this machine's."""
-        block = int(self.address_block_file.read_text())
-        return AddressRange(block, self.run_dir / "ports.json" if machine_has_one_address() else None)
+        assert self.address_block is not None, "addresses are claimed before anything asks for them"
+        return AddressRange(self.address_block, self.run_dir / "ports.json" if machine_has_one_address() else None)
 
     # --- settings
 
@@ -189,15 +209,29 @@ def _port_is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-        except OSError:
+        except (OSError, OverflowError):
             return False
     return True
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Write whole or not at all, readable by the owner alone."""
+def _number_in(path: Path) -> int | None:
+    """None where there is no such file, or one that a power cut left empty."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _is_token(found: object) -> bool:
+    return isinstance(found, str) and len(found) >= SHORTEST_TOKEN
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write whole or not at all, readable by the owner alone; after a power cut it is the old or the new one."""
     unfinished = path.with_name(path.name + ".new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)

@@ -19,12 +19,12 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Callable
-from pathlib import Path
 
 from pocket_cluster import health
 from pocket_cluster.addresses import BlockClaim, NoAddressRange
 from pocket_cluster.health import PROCESSES, Process
 from pocket_cluster.home import Home
+from pocket_cluster.limits import BoundedLog, bound_logs, log_to, open_files
 
 logger = logging.getLogger("pocket_cluster.supervisor")
 
@@ -35,6 +35,9 @@ RESTART_DELAYS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 RECOVERED_SECONDS = 30.0
 # A component that has ended so often before it served for the first time will not serve.
 HOPELESS = 4
+LOOK_SECONDS = 10.0
+# Fewer, and a component would soon run out of them: connections, watches, pods' logs.
+FEWEST_OPEN_FILES = 256
 PR_SET_PDEATHSIG = 1
 # Two of TLS's largest records. asyncio's own buffers are 256 KiB for each connection, and here there are about a
 # hundred: a watch is a connection, and each has two ends.
@@ -97,6 +100,7 @@ class Supervisor:
     def _see_to_processes(self) -> None:
         self._reap()
         self._restart_due()
+        bound_logs(self._home.logs_dir)
 
     def stop(self) -> None:
         """Stop the components, the pod runtime (which ends the pods) after the kubelet, the API server last."""
@@ -141,7 +145,7 @@ class Supervisor:
             self._fork(name)
 
     def _seconds_to_next(self) -> float:
-        return max(0.01, min(self._due.values(), default=time.monotonic() + 60) - time.monotonic())
+        return max(0.01, min(self._due.values(), default=time.monotonic() + LOOK_SECONDS) - time.monotonic())
 
     def _stop_process(self, name: str) -> None:
         pid = self._processes[name].pid
@@ -183,7 +187,7 @@ def _become(name: str, home: Home) -> None:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         _die_with_parent()
-        _log_to(home.log_of(name))
+        log_to(home.log_of(name))
         if name == "runtime":
             importlib.import_module(COMPONENTS["runtime"]).main(home.path)
         else:
@@ -228,13 +232,6 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _log_to(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
 # --- starting
 
 
@@ -243,35 +240,70 @@ def _import_components() -> None:
         importlib.import_module(module)
 
 
-def _make_certificates(home: Home) -> int:
-    """Make the keys in a child of its own, beside the imports: cryptography's memory goes with it."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        from pocket_cluster import certificates
+class _FirstLook:
+    """What is done in a child of its own, beside the imports: its memory goes with it, cryptography's above all."""
 
-        certificates.ensure(home.path)
-        code = 0
-    except BaseException:
-        logger.exception("the certificates could not be made")
-    finally:
-        os._exit(code)
+    def __init__(self, home: Home) -> None:
+        """Look at what is stored, and make the keys."""
+        self._reader, writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid:
+            os.close(writer)
+            return
+        code = 1
+        try:
+            os.write(writer, _trouble_with(home).encode())
+            code = 0
+        except BaseException:
+            logger.exception("the cluster could not be prepared")
+        finally:
+            os._exit(code)
+
+    def trouble(self, home: Home) -> str:
+        """Why the cluster cannot be started, once that is known; empty when it can."""
+        with open(self._reader, "rb") as pipe:
+            sentence = pipe.read().decode()
+        failed = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        if failed:
+            return f"The cluster could not be prepared; the last lines of {home.log_of('supervisor')} say why."
+        return sentence
+
+
+def _trouble_with(home: Home) -> str:
+    from pocket_cluster import certificates
+    from pocket_cluster.apiserver.database import Unusable, examine
+
+    try:
+        examine(home.database)
+    except Unusable as error:
+        return (
+            f"The cluster's objects cannot be read: {home.database} {error}. Nothing was changed. Put a copy of that"
+            " file back, or begin without its Deployments, Services and all other objects: pocket-cluster reset"
+            " (images and keys stay)."
+        )
+    certificates.ensure(home.path)
+    return ""
 
 
 def _claim_addresses(home: Home) -> BlockClaim:
-    file = home.address_block_file
-    claim = BlockClaim(int(file.read_text()) if file.exists() else None)
-    file.write_text(str(claim.block))
+    claim = BlockClaim(home.address_block)
+    home.keep_address_block(claim.block)
     return claim
 
 
 def main(arguments: list[str]) -> int:
     """``python -m pocket_cluster.supervisor HOME REPORT_DESCRIPTOR``: run the cluster of that folder."""
     home, report = Home(arguments[0]), _reporter(int(arguments[1]))
+    os.umask(0o077)
     os.chdir(home.path)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    log = BoundedLog(home.log_of("supervisor"))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", handlers=[log])
+    if open_files() < FEWEST_OPEN_FILES:
+        report(
+            f"The cluster needs {FEWEST_OPEN_FILES} open files for each of its processes, and this system allows"
+            f" {open_files()}. Raise the limit, then start it from the same terminal: ulimit -n {FEWEST_OPEN_FILES}"
+        )
+        return 1
     lock = os.open(home.run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -288,11 +320,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(home: Home, report: Callable[[str], None], lock: int) -> int:
-    keys = _make_certificates(home)
+    look = _FirstLook(home)
     claim = _claim_addresses(home)
     _import_components()
-    if os.waitstatus_to_exitcode(os.waitpid(keys, 0)[1]):
-        report(f"The cluster's certificates could not be made; {home.logs_dir / 'supervisor.log'} says why.")
+    if sentence := look.trouble(home):
+        report(sentence)
         return 1
     home.prepare()
     gc.collect()

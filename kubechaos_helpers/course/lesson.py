@@ -14,7 +14,7 @@ from kubechaos_helpers.waiting import is_ready
 Object = manifests.Object
 APP = "kubechaos"
 KINDS = ("Deployment", "ReplicaSet", "Pod", "Service", "ConfigMap")
-SECONDS = 30.0
+SECONDS = 90.0  # it only ends what is hopeless: a slow machine may take its time
 AT_ONCE = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
 MERGE = "application/merge-patch+json"
 

@@ -23,7 +23,7 @@ from kubechaos_helpers.printing import align, fold
 from kubechaos_helpers.rules import read_rules, recorded_rules
 
 Object = manifests.Object
-SECONDS = 30.0
+SECONDS = 90.0
 # A kubelet brings mounted ConfigMaps up to date about once a minute.
 MOUNT_SECONDS = 120.0
 PAUSE_SECONDS = 0.25

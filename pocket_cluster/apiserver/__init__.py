@@ -27,6 +27,7 @@ from pocket_cluster.apiserver.store import Store
 from pocket_cluster.apiserver.writing import Writer
 from pocket_cluster.health import say_that_it_serves
 from pocket_cluster.home import Home
+from pocket_cluster.strangers import Door
 
 logger = logging.getLogger("pocket_cluster.apiserver")
 
@@ -44,17 +45,21 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     connections = PodConnections(PodLogs(kubelets), PodStreams(kubelets), proxy)
     handlers = ResourceHandlers(store, writer, Deleter(store), connections)
     runner = web.AppRunner(
-        make_application(handlers, home.tokens()), handler_cancellation=True, access_log=None, shutdown_timeout=0.5
+        make_application(handlers, home.tokens(), lambda transport: door.strangers.has_shown_a_token(transport)),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=0.5,
+        auto_decompress=False,  # as a real server, which takes no notice of Content-Encoding
     )
     await runner.setup()
-    await web.TCPSite(
-        runner, LOOPBACK, home.api_port, ssl_context=home.server_ssl_context(), backlog=1024, reuse_address=True
-    ).start()
+    assert runner.server
+    door = Door((LOOPBACK, home.api_port), runner.server, home.server_ssl_context())
     logger.info("serving at %s", home.server)
     say_that_it_serves(home.run_dir, "apiserver")
     compaction = asyncio.create_task(_compact_for_ever(store))
     await stop.wait()
     compaction.cancel()
+    door.close()
     await runner.cleanup()
     await kubelets.close()
     await proxy.close()

@@ -7,6 +7,7 @@ means, ``kill -9`` included, and a power cut can lose the last moments but never
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,12 @@ CREATE INDEX IF NOT EXISTS by_key ON revisions (collection, key, id);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 COMPACTED = "compacted"
+# Kept in the file as its user_version. 0 is what the first releases wrote: the same tables, without the number.
+VERSION = 1
+
+
+class Unusable(Exception):
+    """A file that no cluster can go on with; the text says why."""
 
 
 class Revision(NamedTuple):
@@ -38,6 +45,34 @@ class Revision(NamedTuple):
     value: bytes
 
 
+def examine(path: Path) -> None:
+    """Read all that a cluster is to go on with, and change nothing. Unusable when it is damaged or not ours."""
+    if not path.exists():
+        return
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            _examine(connection)
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise Unusable(f"is damaged ({error})") from None
+
+
+def _examine(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise Unusable(f"was written by a newer release (its data has version {version}, this one knows {VERSION})")
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables and not version:  # nothing has been written yet
+        return
+    columns = tuple(row[1] for row in connection.execute("PRAGMA table_info(revisions)"))
+    if tables != {"revisions", "facts"} or columns != Revision._fields:
+        raise Unusable("has other tables than a cluster's")
+    if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise Unusable(f"is damaged ({found})")
+    for number, value in connection.execute("SELECT id, value FROM revisions"):
+        if not isinstance(json.loads(value), dict):
+            raise Unusable(f"is damaged (revision {number} is no object)")
+
+
 class Database:
     """The table of revisions. One thread at a time."""
 
@@ -46,6 +81,7 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(SCHEMA)
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def close(self) -> None:
         self._connection.close()

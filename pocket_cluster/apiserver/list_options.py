@@ -12,7 +12,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.selectors import (
@@ -26,7 +26,8 @@ from pocket_cluster.api.selectors import (
 from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.registry import Kind, field_value
 from pocket_cluster.apiserver.request import flag, number, unsigned
-from pocket_cluster.apiserver.schema import DecodeError, parse_text
+from pocket_cluster.apiserver.schema import DecodeError, json_type, parse_text
+from pocket_cluster.apiserver.schema.body import WrittenNumber
 from pocket_cluster.apiserver.schema.field_errors import (
     Errors,
     FieldError,
@@ -190,12 +191,30 @@ def _decoded(text: str) -> Object:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise DecodeError(f"illegal base64 data at input byte {stop}") from None
-    token = parse_text(raw)
-    version = token.get("v", "") if isinstance(token, dict) else ""
-    if version != TOKEN_VERSION:
-        raise DecodeError(f"server does not recognize this encoded version {version}")
-    if not isinstance(token.get("rv"), int) or not token["rv"]:
+    token = _typed(parse_text(raw))
+    if token["v"] != TOKEN_VERSION:
+        raise DecodeError(f"server does not recognize this encoded version {token['v']}")
+    if not token["rv"]:
         raise DecodeError(f"incorrect encoded start resourceVersion (version {TOKEN_VERSION})")
-    if not isinstance(token.get("start"), str) or not token["start"]:
+    if not token["start"]:
         raise DecodeError(f"encoded start key empty (version {TOKEN_VERSION})")
-    return dict(token)
+    return token
+
+
+def _typed(token: Any) -> Object:
+    """The fields of a token; DecodeError in the words of Go's decoder when one is of another type."""
+    if not isinstance(token, dict):
+        raise DecodeError(f"json: cannot unmarshal {json_type(token)} into Go value of type storage.continueToken")
+    typed: Object = {"v": "", "rv": 0, "start": ""}
+    for name, zero in typed.items():
+        value = token.get(name)
+        if value is None:
+            continue
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+        if not (isinstance(value, str) if zero == "" else is_whole):
+            go, found = "string" if zero == "" else "int64", json_type(value)
+            if (go, found) == ("int64", "number"):
+                found += f" {value.text if isinstance(value, WrittenNumber) else value}"
+            raise DecodeError(f"json: cannot unmarshal {found} into Go struct field continueToken.{name} of type {go}")
+        typed[name] = value
+    return typed

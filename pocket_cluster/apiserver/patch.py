@@ -5,6 +5,7 @@ Wording: apiserver, endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
+import copy
 from types import MappingProxyType
 from typing import Any
 
@@ -25,16 +26,22 @@ CONTENT_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
 MAP = "map[string]interface {}"
 OPERATION = "handlers.jsonPatchOp"
 OPERATIONS = f"[]{OPERATION}"
+MOST_OPERATIONS = 10_000
+LARGEST_COPIES = 3 * 1024 * 1024  # evanphx/json-patch, AccumulatedCopySizeLimit, as the API server sets it
 REJECTED = "the server rejected our request due to an error in our request"
+OPERATION_TEXTS = ("op", "path", "from")
 OPERATION_FIELDS = {"op", "path", "from", "value"}
 
 
 def read(raw: bytes, content_type: str) -> Body:
     """The patch in a body; BadRequest when it is no JSON."""
     try:
-        return Body(schema.parse_text(raw), content_type)
+        data = schema.parse_text(raw)
     except schema.DecodeError as error:
         raise _unreadable(content_type, str(error)) from None
+    if number := schema.beyond_floats(data):
+        raise _unreadable(content_type, f"json: cannot unmarshal number {number} into Go value of type float64")
+    return Body(data, content_type)
 
 
 def _unreadable(content_type: str, why: str) -> errors.StatusError:
@@ -63,6 +70,10 @@ def _changed(resource: Resource, current: Object, patch: Body) -> tuple[Any, str
         changed, notes = _json_patch(current, patch)
         return changed, encode(changed).decode(), notes
     notes = [f'duplicate field "{path}"' for path in schema.duplicates_in(patch.data)]
+    if patch.data is None and patch.content_type == STRATEGIC_PATCH:
+        return current, "", notes
+    if patch.data is None:
+        raise errors.bad_request("Invalid JSON Patch")
     if not isinstance(patch.data, dict):
         raise _unreadable(patch.content_type, _not_a(MAP, patch.data))
     if patch.content_type == MERGE_PATCH:
@@ -116,6 +127,9 @@ class _Test(jsonpatch.TestOperation):
         return super().apply(obj)
 
 
+REFUSED = (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, RecursionError)
+
+
 class _JsonPatch(jsonpatch.JsonPatch):
     operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test})
 
@@ -124,9 +138,17 @@ def _json_patch(current: Object, patch: Body) -> tuple[Any, list[str]]:
     operations = [] if patch.data is None else patch.data
     if not isinstance(operations, list):
         raise _unreadable(JSON_PATCH, _not_a(OPERATIONS, operations))
+    if len(operations) > MOST_OPERATIONS:
+        raise errors.too_large(
+            f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
+        )
     for operation in operations:
         if not isinstance(operation, dict | None):
             raise _unreadable(JSON_PATCH, _not_a(OPERATION, operation))
+        for field in OPERATION_TEXTS:
+            if not isinstance(found := (operation or {}).get(field), str | None):
+                where = f"Go struct field jsonPatchOp.{field} of type string"
+                raise _unreadable(JSON_PATCH, f"json: cannot unmarshal {schema.json_type(found)} into {where}")
     if None in operations:
         raise errors.StatusError(422, "Invalid", REJECTED, {})
     if any(each.get("path") == "" and each.get("op") == "add" for each in operations):
@@ -138,9 +160,24 @@ def _json_patch(current: Object, patch: Body) -> tuple[Any, list[str]]:
         if field not in OPERATION_FIELDS
     ]
     try:
-        return _JsonPatch(operations).apply(current), notes
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
+        changed = _applied(operations, current)
+    except REFUSED as error:
         raise errors.StatusError(422, "Invalid", REJECTED, {}) from error
+    if not isinstance(changed, dict | list) or schema.too_deep(changed):
+        raise errors.StatusError(422, "Invalid", REJECTED, {})
+    return changed, notes
+
+
+def _applied(operations: list[Object], current: Object) -> Any:
+    """What the operations make of the object; JsonPatchException when copies come to more than a body may be."""
+    changed, copied = copy.deepcopy(current), 0
+    for operation in operations:
+        if operation.get("op") == "copy" and "from" in operation:
+            copied += len(encode(jsonpatch.JsonPointer(operation["from"]).resolve(changed)))
+            if copied > LARGEST_COPIES:
+                raise jsonpatch.JsonPatchException(f"copies of more than {LARGEST_COPIES} bytes")
+        changed = _JsonPatch([operation]).apply(changed, in_place=True)
+    return changed
 
 
 def merge(current: Any, patch: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pocket_cluster.api.objects import Object, time_text
 from pocket_cluster.apiserver import errors
+from pocket_cluster.apiserver.schema.body import unrecognized
 
 PREFIX = b"k8s\0"
 FIELDS = Path(__file__).with_name("protobuf_fields.json")
@@ -38,13 +39,13 @@ GROUPS = {
 DELETE_OPTIONS = "apis.meta.v1.DeleteOptions"
 
 
-def decode(raw: bytes) -> Object:
-    """The object in a body; BadRequest when it is not one of a kind that is served."""
+def decode(raw: bytes, wanted: str) -> Object:
+    """The object in a body, where that kind is wanted; BadRequest when it is not one that is served."""
     from google.protobuf.message import DecodeError
 
     if not raw.startswith(PREFIX):
-        raise errors.bad_request(
-            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        raise unrecognized(
+            wanted, "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]", raw
         )
     try:
         unknown = _message("runtime.Unknown").FromString(raw[len(PREFIX) :])

@@ -143,7 +143,9 @@ def _start(store: Store, options: ListOptions) -> tuple[int | None, str]:
         position = read_token(options.token)
         if options.version not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
-        return position
+        if position.revision > store.revision:
+            raise _too_large(position.revision, store.revision)
+        return (position.revision if position.revision > 0 else None), position.key
     asked = _asked(options.version)
     if asked > store.revision:
         raise _too_large(asked, store.revision)

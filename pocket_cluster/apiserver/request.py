@@ -51,6 +51,8 @@ def parse_path(path: str) -> Target:
     if kind is None or (namespace and not kind.resource.namespaced):
         raise errors.path_not_found()
     name = parts[1] if len(parts) > 1 else None
+    if name in (".", ".."):
+        raise errors.bad_request(f"Name parameter invalid: \"{name}\": may not be '{name}'")
     subresource = parts[2] if len(parts) > 2 else None
     if subresource and subresource not in kind.subresources:
         raise errors.path_not_found()
@@ -69,7 +71,7 @@ def number(query: Mapping[str, str], name: str) -> int:
     value = query.get(name, "0")
     if not re.fullmatch(r"[+-]?[0-9]+", value, re.ASCII):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax')
-    if abs(int(value)) >= 2**63:
+    if len(value) > 20 or not -(2**63) <= int(value) < 2**63:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{value}": value out of range')
     return int(value)
 
@@ -78,4 +80,6 @@ def unsigned(text: str) -> int:
     """A resource version's number; ValueError in Go's words for anything else."""
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if len(text) > 20 or int(text) >= 2**64:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
     return int(text)

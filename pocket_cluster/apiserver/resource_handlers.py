@@ -268,7 +268,7 @@ async def read_body(request: web.Request, optional: bool = False, kind: str = ""
     if not raw and optional:
         return Body(None, content_type)
     if content_type == PROTOBUF:
-        return Body(protobuf.decode(raw), content_type)
+        return Body(protobuf.decode(raw, kind), content_type)
     if content_type not in READABLE:
         raise errors.unsupported_media_type(READABLE)
     return _text_body(raw, content_type, kind=kind)

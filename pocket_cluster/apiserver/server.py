@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -14,6 +15,7 @@ from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
 from pocket_cluster.apiserver.reviews import add_review_routes
 from pocket_cluster.apiserver.schema import DecodeError
 from pocket_cluster.apiserver.store import encode
+from pocket_cluster.strangers import user_of
 
 logger = logging.getLogger("pocket_cluster.apiserver")
 
@@ -23,19 +25,28 @@ ANONYMOUS = ("/healthz", "/livez", "/readyz", "/version")
 LARGEST_BODY = 3 * 1024 * 1024  # as the real API server
 
 Users = Mapping[str, tuple[str, list[str]]]
+LetStay = Callable[[asyncio.BaseTransport | None], None]
 
 
-def make_application(handlers: ResourceHandlers, users: Users) -> web.Application:
-    """The whole API. ``users`` are the user and groups of each bearer token."""
+def make_application(handlers: ResourceHandlers, users: Users, let_stay: LetStay) -> web.Application:
+    """The whole API. ``users`` are the user and groups of each bearer token; who shows one is told ``let_stay``."""
     application = web.Application(
-        middlewares=[_refusals_as_status, _authentication(users)], client_max_size=LARGEST_BODY
+        middlewares=[_refusals_as_status, _authentication(users, let_stay)], client_max_size=LARGEST_BODY
     )
     for path in ("/healthz", "/livez", "/readyz"):
         application.router.add_route("*", path, _ok)
     add_discovery_routes(application)
     add_review_routes(application)
-    application.router.add_route("*", "/{path:.*}", handlers.handle)
+    application.router.add_route("*", "/{path:.*}", handlers.handle, expect_handler=_expectation)
     return application
+
+
+async def _expectation(request: web.Request) -> None:
+    """Says that the body may come; 417 for any other wish, as net/http answers it."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="")
+    if request.transport:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _ok(_: web.Request) -> web.Response:
@@ -70,12 +81,13 @@ def status_response(error: errors.StatusError) -> web.Response:
     return response
 
 
-def _authentication(users: Users) -> Middleware:
+def _authentication(users: Users, let_stay: LetStay) -> Middleware:
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        user = users.get(token.strip()) if scheme == "Bearer" else None
-        if user is None and request.path.rstrip("/") not in ANONYMOUS:
+        user = user_of(request.headers.get("Authorization", ""), users)
+        if user:
+            let_stay(request.transport)
+        elif request.path.rstrip("/") not in ANONYMOUS:
             raise errors.unauthorized()
         request["user"] = user or ("system:anonymous", ["system:unauthenticated"])
         return await handler(request)

@@ -237,7 +237,7 @@ class Writer:
 
 def check_name(target: Target, obj: Object) -> None:
     """BadRequest when the object is called otherwise than the path says."""
-    given = obj.get("metadata", {}).get("name")
+    given = (obj.get("metadata") or {}).get("name")
     if not given:
         why = f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
         raise errors.bad_request(why)
@@ -248,14 +248,18 @@ def check_name(target: Target, obj: Object) -> None:
 def _check_applied(target: Target, applied: Any) -> None:
     """What server-side apply says of a configuration of another kind, name or type (util/managedfields)."""
     resource = target.kind.resource
+    if applied is None:
+        applied = {}
     if not isinstance(applied, dict):
         why = f"json: cannot unmarshal {schema.json_type(applied)} into Go value of type map[string]interface {{}}"
         raise errors.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
     if (applied.get("apiVersion"), applied.get("kind")) != (resource.group_version, resource.kind):
-        group, _, version = str(applied.get("apiVersion") or "").rpartition("/")
-        raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={applied.get('kind') or ''}")
+        called, kind = (found if isinstance(found := applied.get(part), str) else "" for part in ("apiVersion", "kind"))
+        group, _, version = called.rpartition("/")
+        raise errors.bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
     metadata = applied.get("metadata") or {}
     metadata = metadata if isinstance(metadata, dict) else {}
+    metadata = {field: text for field, text in metadata.items() if isinstance(text, str)}
     if applied.get("metadata") is None or metadata.get("name"):
         check_name(target, {"metadata": metadata})  # metadata without a name leaves it to the object that is there
     problem = schema.untypable(schema.definition_for(resource), applied)

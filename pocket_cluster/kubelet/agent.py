@@ -27,7 +27,7 @@ async def run_agent(home: Home, stop: asyncio.Event) -> None:
     """Run the pods of the node until ``stop`` is set; they go on when it ends."""
     async with Client(home.credentials("kubelet"), f"kubelet/{KUBERNETES_VERSION}") as client:
         agent = Agent(home, client)
-        server = await agent.server.start()
+        await agent.server.start()
         reporter = NodeReporter(home, client, agent.server.port)
 
         async def report() -> None:
@@ -38,7 +38,7 @@ async def run_agent(home: Home, stop: asyncio.Event) -> None:
         try:
             await run_until(stop, agent.run(), report())
         finally:
-            await server.cleanup()
+            await agent.server.stop()
 
 
 class Agent:

@@ -73,6 +73,7 @@ def serve(home: str) -> None:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         # The supervisor asked for this before; a fresh program keeps it, but a parent that is gone already is not told.
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.umask(0o022)  # the usual one, for pods: their folders are in one that nobody else may enter
     os.chdir(home)
     leftovers.end_all(Path(SESSIONS))
     template = Template()

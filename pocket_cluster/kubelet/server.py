@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -12,6 +11,7 @@ from pocket_cluster.addresses import LOOPBACK
 from pocket_cluster.home import Home
 from pocket_cluster.kubelet import logs, port_forward, remote_command
 from pocket_cluster.kubelet.pod_worker import PodWorker
+from pocket_cluster.strangers import Door, user_of
 
 # By ``namespace/name``.
 FindWorker = Callable[[str], PodWorker | None]
@@ -28,23 +28,28 @@ class KubeletServer:
         self._find = find
         self.port = 0
 
-    async def start(self) -> web.AppRunner:
+    async def start(self) -> None:
         application = web.Application(middlewares=[self._authenticate])
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         application.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         application.router.add_get("/portForward/{namespace}/{pod}", self._port_forward)
-        runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
+        self._runner = runner = web.AppRunner(
+            application, handler_cancellation=True, access_log=None, shutdown_timeout=0.2
+        )
         await runner.setup()
-        site = web.TCPSite(runner, LOOPBACK, 0, ssl_context=self._home.server_ssl_context())
-        await site.start()
-        self.port = runner.addresses[0][1]
-        return runner
+        assert runner.server
+        self._door = Door((LOOPBACK, 0), runner.server, self._home.server_ssl_context())
+        self.port = self._door.port
+
+    async def stop(self) -> None:
+        self._door.close()
+        await self._runner.cleanup()
 
     @web.middleware
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._home.kubelet_token.encode()):
+        if not user_of(request.headers.get("Authorization", ""), {self._home.kubelet_token: "the API server"}):
             raise web.HTTPUnauthorized(text="Unauthorized")
+        self._door.strangers.has_shown_a_token(request.transport)
         return await handler(request)
 
     def _worker(self, request: web.Request) -> PodWorker:

@@ -51,14 +51,28 @@ def test_values_are_those_of_json() -> None:
     }
 
 
+# 236 bytes that stand for nine to the seventh values.
+BOMB = "".join(
+    f"{name}: &{name} [{', '.join([inner] * 9)}]\n"
+    for name, inner in zip("abcdefg", ("x", "*a", "*b", "*c", "*d", "*e", "*f"), strict=True)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
         ("a: [\nb: c: 1\n", 2, "expected"),
         ("a:\n\tb: 1\n", 2, "cannot start any token"),
         ("a: 1\nb: 2\na: 3\n", 3, 'the key "a" stands there a second time'),
-        ("a:\n  {{ value }}: 1\n", 2, "unhashable key"),
-        ("a: !!set {b}\n", None, "no values of the type set"),
+        ("a:\n  {{ value }}: 1\n", 2, "a key must be a text"),
+        ("? a\n: b\n? [c]\n: d\n", 3, "a key must be a text"),
+        ("a: 1\nb: !!int x\n", 2, "cannot decode !!str `x` as a !!int"),
+        ("a: 1\nb: .inf\n", None, r"unsupported value: \+Inf"),
+        ("a: 1\nb: \0\n", 2, "the character with the number 0 may not stand there"),
+        ("a: &a\n  b: *a\n", 1, "anchor 'a' value contains itself"),
+        ("a: " + "[" * 300 + "]" * 300 + "\n", 1, "exceeded max depth of 250"),
+        ("a: " + "[" * 3000 + "]" * 3000 + "\n", None, "too many brackets"),
+        (BOMB, 1, "document contains excessive aliasing"),
     ],
 )
 def test_what_is_not_yaml_is_said_with_its_line(text: str, line: int | None, problem: str) -> None:

@@ -1,10 +1,13 @@
 """Addresses that the API shows lead to this machine, and two clusters never share a block."""
 
+import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from pocket_cluster.addresses import AddressRange, BlockClaim
+from pocket_cluster import addresses
+from pocket_cluster.addresses import AddressRange, BlockClaim, NoAddressRange
 
 TRANSLATIONS = [
     (("10.244.0.7", 3000), ("127.81.0.7", 3000)),
@@ -38,6 +41,7 @@ def test_with_one_address_each_pod_port_has_a_port_that_all_processes_agree_on(t
     assert second.to_local_socket(("10.244.0.7", 3000)) == a
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has one address for all clusters")
 def test_two_claims_never_hold_the_same_block_and_a_released_one_can_be_had_again() -> None:
     first = BlockClaim(None)
     second = BlockClaim(first.block)
@@ -47,3 +51,17 @@ def test_two_claims_never_hold_the_same_block_and_a_released_one_can_be_had_agai
     assert again.block == first.block
     again.release()
     second.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system has one address for all clusters")
+def test_who_claims_every_block_keeps_no_cluster_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims are names that anybody can take: then a block is chosen where nobody listens."""
+    monkeypatch.setattr(BlockClaim, "_is_claimed", lambda *_: False)
+    monkeypatch.setattr(addresses, "FIRST_BLOCK", 60)  # below those of clusters
+    monkeypatch.setattr(addresses, "LAST_BLOCK", 61)
+    with socket.create_server(("127.60.3.4", 0)):
+        claim = BlockClaim(60)
+        assert claim.block == 61
+        claim.release()
+        with socket.create_server(("127.61.0.1", 0)), pytest.raises(NoAddressRange, match="are in use"):
+            BlockClaim(None)

@@ -5,7 +5,14 @@ in this order: ``parse_body``, ``decode``, ``set_defaults``, ``prepare_for_creat
 ``validate`` or ``validate_update``, ``warnings_for``. Nothing here knows of storage, of HTTP or of who asks.
 """
 
-from pocket_cluster.apiserver.schema.body import DecodeError, duplicates_in, parse_body, parse_text
+from pocket_cluster.apiserver.schema.body import (
+    DecodeError,
+    beyond_floats,
+    duplicates_in,
+    parse_body,
+    parse_text,
+    too_deep,
+)
 from pocket_cluster.apiserver.schema.decode import SCHEME, decode
 from pocket_cluster.apiserver.schema.defaults import set_defaults
 from pocket_cluster.apiserver.schema.definitions import Field, Schema, definition_for
@@ -26,6 +33,7 @@ __all__ = [
     "FieldError",
     "Schema",
     "aggregate",
+    "beyond_floats",
     "decode",
     "definition_for",
     "duplicates_in",
@@ -43,6 +51,7 @@ __all__ = [
     "prepare_for_create",
     "prepare_for_update",
     "set_defaults",
+    "too_deep",
     "untypable",
     "validate",
     "validate_update",

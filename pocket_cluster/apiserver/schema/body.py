@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 from typing import Any
 
 import yaml
 
+from pocket_cluster import yaml_values
 from pocket_cluster.apiserver.schema.field_errors import go_string
+from pocket_cluster.yaml_values import MOST_DEPTH, MOST_DIGITS
 
 JSON_ERRORS = {
     "Expecting value": "looking for beginning of value",
@@ -108,11 +112,33 @@ class _Unreadable(Exception):
 def _json(raw: bytes) -> Any:
     try:
         text = _without_half_characters(raw.decode(errors="replace"))  # as Go does, both
-        return json.loads(text, object_pairs_hook=_object, parse_float=WrittenNumber, parse_constant=_no_constant)
+        value = READER.decode(text)
     except RecursionError:
-        raise _Unreadable("exceeded max depth") from None
+        raise _Unreadable(f"invalid character '{text.lstrip()[:1]}' exceeded max depth") from None
     except json.JSONDecodeError as error:
         raise _Unreadable(_go_wording(error)) from None
+    if bracket := too_deep(value):
+        raise _Unreadable(f"invalid character '{bracket}' exceeded max depth")
+    return value
+
+
+def too_deep(value: Any) -> str:
+    """The bracket of the first value that stands deeper than this server goes; empty when none does."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MOST_DEPTH):
+        if not level:
+            return ""
+        items = itertools.chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
+        level = [item for item in items if isinstance(item, dict | list)]
+    return "{" if level and isinstance(level[0], dict) else "[" if level else ""
+
+
+def beyond_floats(value: Any) -> str:
+    """The digits of a number that is too large for a float; empty when there is none."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return next(filter(None, map(beyond_floats, items)), "")
+    return value.text if isinstance(value, WrittenNumber) and math.isinf(value) else ""
 
 
 def _without_half_characters(text: str) -> str:
@@ -120,6 +146,10 @@ def _without_half_characters(text: str) -> str:
     if "\\ud" not in text.lower():
         return text
     return ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
+
+
+def _integer(text: str) -> int | WrittenNumber:
+    return int(text) if len(text) <= MOST_DIGITS else WrittenNumber(text)
 
 
 def _no_constant(text: str) -> Any:
@@ -156,6 +186,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return twice
 
 
+READER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=WrittenNumber, parse_int=_integer, parse_constant=_no_constant
+)
+
+
 def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
     if isinstance(value, TwiceGiven):
         found += [f"{path}.{key}".lstrip(".") for key, _, is_again in value.pairs if is_again]
@@ -169,28 +204,32 @@ def _find_duplicates(value: Any, path: str, found: list[str]) -> None:
                 _find_duplicates(item, f"{path}[{index}]", found)
 
 
-class _JsonLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: no dates, and only ``true`` and ``false`` are booleans beside YAML 1.1's words."""
-
-
-# A date in a manifest is a string; only JSON's types exist.
-_JsonLoader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+LOADER = yaml_values.loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _yaml(raw: bytes) -> Any:
+    """The first document."""
     try:
-        return _string_keys(yaml.load(raw, Loader=_JsonLoader))
+        loader = LOADER(raw)
+        try:
+            return (
+                yaml_values.value_of(loader.get_node(), raw.decode(errors="replace")) if loader.check_node() else None
+            )
+        finally:
+            loader.dispose()
+    except yaml_values.Misread as error:
+        words = error.problem if error.problem.startswith("json:") else f"yaml: {error.problem}"
+        raise _Unreadable(words) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _Unreadable(f"yaml: {_go_yaml_wording(error, raw)}") from None
     except RecursionError:
-        raise _Unreadable("exceeded max depth") from None
+        raise _Unreadable("yaml: exceeded max depth") from None
 
 
 def _go_yaml_wording(error: Exception, raw: bytes) -> str:
     """The words of Go's library, which is libyaml as well; it counts lines from 0 but for its scanner's."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return str(error.reason)
     problem, mark = getattr(error, "problem", None) or str(error), getattr(error, "problem_mark", None)
     if mark and problem.startswith("found undefined alias"):
         name = re.split(r"[\s,\]}]", raw.decode(errors="replace")[mark.index :])[0].lstrip("*")
@@ -198,18 +237,3 @@ def _go_yaml_wording(error: Exception, raw: bytes) -> str:
     line = mark.line if mark else 0
     line += bool(line and isinstance(error, yaml.scanner.ScannerError))
     return f"line {line}: {problem}" if line else problem
-
-
-def _string_keys(value: Any) -> Any:
-    """YAML as JSON has it: keys are strings, and 2.0 is 2."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {_key(key): _string_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_string_keys(item) for item in value]
-    return value
-
-
-def _key(key: Any) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)

@@ -65,7 +65,7 @@ class Api:
             self._connection.request(method, self.path(path), data, sent)
             answer = self._connection.getresponse()
             content = answer.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             self._connection.close()  # the next request opens another
             raise
         is_json = answer.getheader("Content-Type", "").startswith("application/json")
@@ -84,7 +84,7 @@ def api_server(folder: Path) -> Iterator[Api]:
     home = Home(folder)
     home.make_folders()
     certificates.ensure(home.path)
-    home.address_block_file.write_text("1")
+    home.keep_address_block(1)
     home.prepare()
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(apiserver.run(home, stop)))

@@ -3,8 +3,8 @@
 ``stories/NAME.yaml`` holds the requests, ``stories/NAME.answers.yaml`` what Kubernetes 1.36.3 answered, recorded by
 ``RECORD_API_ANSWERS=KUBECONFIG pytest tests/pocket_cluster/apiserver/test_stories.py``. A step is a method and a path
 below the namespace; ``as`` is the kind of a patch, ``text`` a body that is sent as it stands, ``accept`` the form of
-the answer. A story that ``shows: managers`` compares managedFields too. ``$uid``, ``$rv``
-and ``$continue`` are those of the last answer that had one.
+the answer. In paths and texts ``<ab*3>`` is ``ababab``. A story that ``shows: managers`` compares managedFields too.
+``$uid``, ``$rv`` and ``$continue`` are those of the last answer that had one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ FORMS = {
     "metadata": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
     "metadata-list": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
 }
+REPEATED = re.compile(r"<([^<>]*)\*([0-9]+)>", re.DOTALL)
 MASKS = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
@@ -95,17 +96,21 @@ def answer_of(api: Any, step: dict[str, Any], known: dict[str, str], shows: str)
     method = next(each for each in METHODS if each in step)
     body = filled_in(step["body"], known) if "body" in step else None
     if "text" in step:
-        body = step["text"].encode()
+        body = REPEATED.sub(_repeated, step["text"]).encode()
     headers = {"Content-Type": PATCHES[step["as"]]} if "as" in step else {}
     if "accept" in step:
         headers["Accept"] = FORMS[step["accept"]]
-    path = filled_in(step[method], known)
+    path = REPEATED.sub(_repeated, filled_in(step[method], known))
     answer = api.send(method, path, body, headers | step.get("headers", {}))
     remember(answer.body, known)
     hidden = ("status",) if shows == "managers" else ("status", "managedFields")
     warnings = [masked(value) for name, value in answer.headers if name.lower() == "warning"]
     found = {"code": answer.code, "body": masked(answer.body, hidden)}
     return found | ({"warnings": ", ".join(warnings)} if warnings else {})
+
+
+def _repeated(found: re.Match[str]) -> str:
+    return found[1] * int(found[2])
 
 
 @pytest.mark.parametrize(("file", "story"), stories())

@@ -127,7 +127,7 @@ async def control_plane(folder: Path, *watched: Resource) -> AsyncIterator[Contr
     home = Home(folder)
     home.make_folders()
     certificates.ensure(home.path)
-    home.address_block_file.write_text("1")
+    home.keep_address_block(1)
     home.prepare()
     stop, tasks = asyncio.Event(), []
     tasks.append(asyncio.ensure_future(apiserver.run(home, stop)))
