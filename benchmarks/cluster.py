@@ -189,7 +189,7 @@ def pocket(home: Path, *arguments: str) -> float:
 def memory(home: Path) -> float:
     """MB (PSS) of the supervisor and everything below it."""
     supervisor = int((home / "run" / "supervisor.pid").read_text())
-    return sum(_pss(pid) for pid in _family(supervisor)) / 1024
+    return sum(pss(pid) for pid in _family(supervisor)) / 1024
 
 
 def _family(parent: int) -> list[int]:
@@ -207,7 +207,7 @@ def _family(parent: int) -> list[int]:
     return found
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from pocket_cluster.kube_proxy.relay import Visitor
 
 ROOT = Path(__file__).parent.parent
 BARE, SAMPLE, RELAY = ("127.0.0.1", 31801), ("127.0.0.1", 31802), ("127.0.0.1", 31803)
+WHERE_FROM = {"hey": "https://github.com/rakyll/hey", "wrk": "https://github.com/wg/wrk"}
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n%s\r\nok\n"
 
 
@@ -91,6 +93,8 @@ def kept_alive_per_second(address: tuple[str, int], seconds: float) -> float:
 
 
 def _number(command: list[str], pattern: str) -> float:
+    if not shutil.which(command[0]):
+        sys.exit(f"This benchmark measures with {command[0]}, and this machine has none: {WHERE_FROM[command[0]]}")
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(pattern, text)
     if not found:

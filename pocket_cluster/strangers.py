@@ -16,6 +16,9 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_exceptions import HTTPException
+
 logger = logging.getLogger("pocket_cluster.strangers")
 
 # As a real API server waits for the head of a request (genericapiserver, ReadHeaderTimeout).
@@ -73,6 +76,19 @@ class Strangers:
         return len(self._connections)
 
 
+class _ClientsMistakes(logging.Filter):
+    """What a client did wrong needs no traceback of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | HTTPException):
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {error}".split("\n")[0], (), None
+        return True
+
+
+_CLIENTS_MISTAKES = _ClientsMistakes()
+
+
 class Door:
     """A port where connections are taken and spoken to with TLS; each is a stranger's until it has shown a token."""
 
@@ -80,6 +96,7 @@ class Door:
         self, address: tuple[str, int], make: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext
     ) -> None:
         """Listen there; port 0 is any. OSError when somebody else does."""
+        logging.getLogger("aiohttp.server").addFilter(_CLIENTS_MISTAKES)
         self.strangers = Strangers()
         self._make, self._context = make, context
         self._listener = socket.create_server(address, backlog=BACKLOG)

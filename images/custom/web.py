@@ -142,6 +142,8 @@ class Server:
                 answer = await self._answer(request, connection)
             except Refused as refusal:
                 answer = refusal.answer
+            except ConnectionError:  # the visitor has reset the connection
+                return
             except Exception:
                 traceback.print_exc()
                 answer = Answer(500, PLAIN, "This program has a mistake: see its log.\n")

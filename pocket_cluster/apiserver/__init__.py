@@ -33,6 +33,8 @@ logger = logging.getLogger("pocket_cluster.apiserver")
 
 # As etcd under a real API server: every five minutes what is older than five minutes is forgotten.
 COMPACTION_SECONDS = 300
+# Of a request line and of each header, in bytes. A real server takes a megabyte of headers in all.
+LONGEST_LINE = 64 * 1024
 
 
 async def run(home: Home, stop: asyncio.Event) -> None:
@@ -50,6 +52,8 @@ async def run(home: Home, stop: asyncio.Event) -> None:
         access_log=None,
         shutdown_timeout=0.5,
         auto_decompress=False,  # as a real server, which takes no notice of Content-Encoding
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
     )
     await runner.setup()
     assert runner.server

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,14 +114,13 @@ class Deleter:
         admission.check_delete(kind, target.name or "")
         key = kind.key(target.namespace, target.name or "")
         for _ in range(TRIES):
-            current = self.store.get(kind.collection, key)
-            if current is None:
-                raise errors.not_found(kind.resource, target.name or "")
-            _check_preconditions(kind, current.object, options)
-            try:
-                return await self._delete(kind, key, current, options)
-            except Superseded:
-                continue
+            async with self.store.turn(kind.collection, key):
+                current = self.store.get(kind.collection, key)
+                if current is None:
+                    raise errors.not_found(kind.resource, target.name or "")
+                _check_preconditions(kind, current.object, options)
+                with suppress(Superseded):
+                    return await self._delete(kind, key, current, options)
         raise errors.modified(kind.resource, target.name or "")
 
     async def _delete(self, kind: Kind, key: str, current: Entry, options: DeleteOptions) -> tuple[Entry, bool]:

@@ -7,11 +7,12 @@ that wait, and only then published and answered. Reads and watches never touch t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver.database import Database, Revision
@@ -109,6 +110,12 @@ class _Write:
     done: asyncio.Future[Entry]
 
 
+@dataclass(slots=True)
+class _Turn:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted: int = 0
+
+
 class Store:
     """All objects of the cluster. Every method but the writes answers at once."""
 
@@ -118,6 +125,7 @@ class Store:
         self._window: deque[Event] = deque(maxlen=WINDOW)
         self._watchers: dict[str, set[Watcher]] = {}
         self._waiting: list[_Write] = []
+        self._turns: dict[tuple[str, str], _Turn] = {}
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "database")
         self.revision = database.newest()
@@ -173,6 +181,19 @@ class Store:
         return oldest
 
     # --- writing
+
+    @contextlib.asynccontextmanager
+    async def turn(self, collection: str, key: str) -> AsyncIterator[None]:
+        """For who reads an object in order to change it: one after the other, since only one of several can succeed."""
+        turn = self._turns.setdefault((collection, key), _Turn())
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._turns[collection, key]
 
     async def write(self, collection: str, key: str, expected: int, obj: Object) -> Entry:
         """Store the object if it is still at revision ``expected`` (0: does not exist); Superseded otherwise."""

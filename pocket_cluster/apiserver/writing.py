@@ -9,6 +9,7 @@ import copy
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,18 +183,17 @@ class Writer:
         kind = target.kind
         key = kind.key(target.namespace, target.name or "")
         for _ in range(TRIES):
-            current = self.store.get(kind.collection, key)
-            if current is None:
-                raise errors.not_found(kind.resource, target.name or "")
-            new = changed(copy.deepcopy(current.object))
-            _check_version(target, new, current.object)
-            self._complete(target, new, current.object, options, operation)
-            if _says_the_same(new, current.object):
-                return current
-            try:
-                return await self._store_changed(kind, key, new, current, options)
-            except Superseded:
-                continue
+            async with self.store.turn(kind.collection, key):
+                current = self.store.get(kind.collection, key)
+                if current is None:
+                    raise errors.not_found(kind.resource, target.name or "")
+                new = changed(copy.deepcopy(current.object))
+                _check_version(target, new, current.object)
+                self._complete(target, new, current.object, options, operation)
+                if _says_the_same(new, current.object):
+                    return current
+                with suppress(Superseded):
+                    return await self._store_changed(kind, key, new, current, options)
         raise errors.modified(kind.resource, target.name or "")
 
     async def change_unchecked(
@@ -203,14 +203,13 @@ class Writer:
         kind = target.kind
         key = kind.key(target.namespace, target.name or "")
         for _ in range(TRIES):
-            current = self.store.get(kind.collection, key)
-            if current is None:
-                raise errors.not_found(kind.resource, target.name or "")
-            new = changed(copy.deepcopy(current.object))
-            try:
-                return await self._store_changed(kind, key, new, current, options)
-            except Superseded:
-                continue
+            async with self.store.turn(kind.collection, key):
+                current = self.store.get(kind.collection, key)
+                if current is None:
+                    raise errors.not_found(kind.resource, target.name or "")
+                new = changed(copy.deepcopy(current.object))
+                with suppress(Superseded):
+                    return await self._store_changed(kind, key, new, current, options)
         raise errors.modified(kind.resource, target.name or "")
 
     def _complete(self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str) -> None:

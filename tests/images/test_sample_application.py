@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -231,6 +232,17 @@ def test_a_visitor_who_sends_more_than_is_wanted_still_gets_the_answer(running: 
 def test_nonsense_is_refused_and_does_not_stop_it(running: Running, nonsense: bytes, status: int) -> None:
     assert running.say(nonsense).startswith(f"HTTP/1.1 {status} ".encode())
     assert get(running.connect(), "/healthz")[1] == "ok\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_a_visitor_who_resets_the_connection_leaves_no_traceback(running: Running, said: bytes) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", running.port), DEADLINE_SECONDS) as visitor:
+            visitor.sendall(said)
+            visitor.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    get(running.connect(), "/last")
+    running.wait_for_line("GET /last")
+    assert not [line for line in running.log if "Traceback" in line]
 
 
 def test_each_request_is_one_line_of_the_log_without_control_characters(running: Running) -> None:

@@ -50,3 +50,9 @@ def test_a_picture_has_words(document: Path) -> None:
 def test_a_section_that_is_named_is_there(document: Path) -> None:
     sections = {each.id for page in all_pages() for each in page.sections}
     assert set(re.findall(r"\b[Ss]ections? (\d\d\.\d+)", words_of(document))) <= sections
+
+
+@by_name
+def test_a_test_that_a_document_names_is_there(document: Path) -> None:
+    for name in re.findall(r"`((?:tests/|stories/|test_)[\w./-]*)`", words_of(document)):
+        assert list(ROOT.glob(f"tests/**/{name.removeprefix('tests/').rstrip('/')}")), name

@@ -66,3 +66,47 @@ def test_a_compaction_that_fails_changes_nothing_and_stops_nothing(tmp_path: Pat
     database.compact(3)
     assert [row.id for row in database.all_revisions()] == [3]
     database.close()
+
+
+def test_many_who_change_one_object_wait_for_their_turn_and_none_works_in_vain(tmp_path: Path) -> None:
+    async def steps() -> Entry | None:
+        store = Store(Database(tmp_path / "database"))
+        await store.write("pods", "default/web", 0, {**a_pod(), "count": 0})
+
+        async def count() -> None:
+            async with store.turn("pods", "default/web"):
+                current = store.get("pods", "default/web")
+                assert current
+                new = {**current.object, "metadata": {"name": "web"}, "count": current.object["count"] + 1}
+                await store.write("pods", "default/web", current.revision, new)  # Superseded, were it not alone
+
+        await asyncio.wait_for(asyncio.gather(*(count() for _ in range(50))), 60)
+        assert store._turns == {}
+        await store.close()
+        return store.get("pods", "default/web")
+
+    entry = asyncio.run(steps())
+    assert entry
+    assert (entry.object["count"], entry.revision) == (50, 51)
+
+
+def test_who_leaves_while_it_waits_for_its_turn_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def steps() -> None:
+        store, order = Store(Database(tmp_path / "database")), list[int]()
+
+        async def take(number: int, may_end: asyncio.Event) -> None:
+            async with store.turn("pods", "default/web"):
+                order.append(number)
+                await may_end.wait()
+
+        may_end = asyncio.Event()
+        first, second, third = (asyncio.create_task(take(number, may_end)) for number in (1, 2, 3))
+        await asyncio.sleep(0)
+        second.cancel()
+        may_end.set()
+        await asyncio.wait_for(asyncio.gather(first, second, third, return_exceptions=True), 60)
+        assert order == [1, 3]
+        assert store._turns == {}
+        await store.close()
+
+    asyncio.run(steps())
