@@ -29,6 +29,10 @@ GATE = {
 }
 FULL = GATE | {
     "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile"],
+    "robust": [
+        *("env", "KUBECHAOS_MALFORMED=100000", "KUBECHAOS_CHAOS=2000", "python3", "lab.py", "test", "-s"),
+        *("tests/pocket_cluster/apiserver/test_malformed.py", "tests/pocket_cluster/test_chaos.py"),
+    ],
     "wheelhouse": [".ci/wheelhouse"],
     "fresh": [".ci/fresh"],
     "binder": [".ci/binder"],
