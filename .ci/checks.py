@@ -104,7 +104,7 @@ def report(which: str, done: list[Done]) -> list[str]:
 
 def what_matters(lines: list[str]) -> list[str]:
     """The names of failed tests and what lint finds in files, and the last lines."""
-    named = [line for line in lines[:-LAST_LINES] if re.match(r"(FAILED|ERROR) |\S+\.py:\d+", line)]
+    named = [line for line in lines[:-LAST_LINES] if re.match(r"(FAILED|ERROR) tests/|\S+\.py:\d+", line)]
     return named + lines[-LAST_LINES:]
 
 

@@ -15,6 +15,7 @@ kind or no commit.
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -68,8 +69,8 @@ def run_suite(commit: str, kind: str, seed: int) -> Run:
     began = time.monotonic()
     with _meanwhile(kind):
         code, lines = run_shown(SUITE, ROOT, TOOLS, **own)
-    words = (line.partition(" ") for line in lines)
-    failed = [rest.partition(" - ")[0] for word, _, rest in words if word in ("FAILED", "ERROR")]
+    named = [found[1] for line in lines if (found := re.match(r"(?:FAILED|ERROR) (tests/.*)", line))]
+    failed = [name.partition(" - ")[0] for name in named]
     run = Run(commit[:7], kind, seed, code == 0, round(time.monotonic() - began), failed)
     TOOLS.mkdir(parents=True, exist_ok=True)
     with (TOOLS / "steady").open("a") as file:

@@ -35,9 +35,11 @@ def bring_to(cluster: Cluster, manifest: str) -> None:
         _put(cluster, obj)
     _remove_troubled_pods(cluster)
     deployments = [obj for (kind, _), obj in wanted.items() if kind == "Deployment"]
-    cluster.wait_quietly([obj["metadata"]["name"] for obj in deployments], SECONDS)
+    names = [obj["metadata"]["name"] for obj in deployments]
+    cluster.wait_quietly(names, SECONDS)
     _forget_history(cluster)
     _wait_for_pods(cluster, sum(obj["spec"].get("replicas", 1) for obj in deployments))
+    cluster.wait_quietly(names, SECONDS)  # what they say of themselves comes after their pods
     for obj in wanted.values():
         if obj["kind"] == "Service":
             _wait_for_visitors(cluster, obj)

@@ -10,7 +10,7 @@ import ci_programs
 import pytest
 
 TOLD = "$POCKET_CLUSTER_ADDRESSES,$KUBECHAOS_TEST_ORDER,$(nproc)"
-RED = "echo noise; echo 'FAILED tests/a.py::test_b[one two] - assert 1 == 2'; exit 1"
+RED = "echo 'ERROR    asyncio:base_events.py:1 oh'; echo 'FAILED tests/a.py::test_b[one two] - assert 1 == 2'; exit 1"
 
 
 @pytest.fixture

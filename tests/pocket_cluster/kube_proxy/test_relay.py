@@ -21,6 +21,7 @@ MEGABYTE = 2**20
 async def relayed(serve):
     """The address of a relay to a pod that does ``await serve(reader, writer)``."""
     pod = await asyncio.start_server(serve, HOST, 0)
+    keep_little_unread(pod)
     async with relay_to(pod.sockets[0].getsockname()) as address:
         try:
             yield address
@@ -31,10 +32,17 @@ async def relayed(serve):
 @contextlib.asynccontextmanager
 async def relay_to(pod_address):
     server = await asyncio.get_running_loop().create_server(lambda: Visitor(lambda _: pod_address), HOST, 0)
+    keep_little_unread(server)
     try:
         yield server.sockets[0].getsockname()
     finally:
         server.close()
+
+
+def keep_little_unread(server) -> None:
+    """Else the kernel may keep tens of megabytes for a connection that nobody reads (net.ipv4.tcp_rmem)."""
+    for listener in server.sockets:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HIGH_WATER)
 
 
 def open_files() -> int:
