@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import resource
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,12 +18,14 @@ from typing import Any, TypeVar
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
+from pocket_cluster.limits import open_files
+
 logger = logging.getLogger("pocket_cluster.strangers")
 
 # As a real API server waits for the head of a request (genericapiserver, ReadHeaderTimeout).
 SECONDS = 32.0
-# The share of the descriptors that this process may have.
-SHARE = 4
+# So many at once, as each has buffers; fewer where this process may not have four times as many open files.
+MOST, SHARE = 512, 4
 RETRY_SECONDS = 0.1
 BACKLOG = 1024
 
@@ -44,8 +45,8 @@ class Strangers:
     """Who is connected without having shown a token, the oldest first."""
 
     def __init__(self, most: int | None = None) -> None:
-        """``most`` at once: a quarter of this process's file descriptors if it is not given."""
-        self.most = most or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE
+        """``most`` at once, MOST if it is not given."""
+        self.most = most or min(MOST, open_files() // SHARE)
         self._connections: dict[Any, tuple[socket.socket, asyncio.TimerHandle]] = {}
 
     def add(self, peer: Any, connection: socket.socket) -> None:

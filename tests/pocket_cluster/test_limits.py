@@ -154,6 +154,24 @@ def test_silent_connections_keep_nobody_out_and_fill_no_log(tmp_path: Path) -> N
         lifecycle.down(home)
 
 
+@pytest.mark.parametrize(
+    ("soft", "hard", "most"),
+    [
+        (256, 256, 64),
+        (1024, 1024, 256),
+        (1024, 1_048_576, 512),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 512),
+        (256, resource.RLIM_INFINITY, 512),
+    ],
+)
+def test_strangers_have_a_share_of_the_open_files(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    assert strangers.Strangers().most == most
+
+
 def test_too_few_open_files_are_told_at_up(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     refused = up_with_open_files(home, 64)
