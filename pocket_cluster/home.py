@@ -86,10 +86,11 @@ class Home:
         """Make the folders; HomeError when this user may not write there."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with contextlib.suppress(PermissionError):  # somebody else's folder; what is in it is private all the same
-                self.path.chmod(0o700)
+            if self._tokens_file.exists() or not any(self.path.iterdir()):  # a cluster's, and not /tmp for instance
+                with contextlib.suppress(OSError):  # somebody else's; what is in it is private all the same
+                    self.path.chmod(0o700)
             for folder in (self.run_dir, self.logs_dir, self.images_dir, self.pods_dir):
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(exist_ok=True, mode=0o700)
             with tempfile.TemporaryFile(dir=self.path):  # nameless: another start may look at the same time
                 pass
         except OSError as error:

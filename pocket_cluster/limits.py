@@ -17,10 +17,10 @@ LARGEST_LOG_BYTES = 10 * 2**20
 
 
 def open_files() -> int:
-    """How many files this process may have open, once that is as many as the system lets it ask for."""
+    """How many files this process may have open, after asking the system for as many as it gives."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft == resource.RLIM_INFINITY or soft < wanted:
         with contextlib.suppress(OSError, ValueError):  # macOS allows less than it says
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             return wanted

@@ -111,11 +111,14 @@ class Door:
         while True:
             try:
                 connection, peer = await loop.sock_accept(self._listener)
+            except ConnectionAbortedError:  # it has gone already (BSD)
+                continue
             except OSError as error:  # no descriptor is left, for instance
                 logger.warning("no connection can be taken: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.strangers.add(peer, connection)
+            await asyncio.sleep(0)  # where many wait, sock_accept would not let those that were ended go
             meeting = loop.create_task(self._meet(connection))
             self._meetings.add(meeting)
             meeting.add_done_callback(self._meetings.discard)

@@ -38,7 +38,21 @@ def test_a_folder_that_was_open_to_all_is_closed_and_what_is_written_is_private(
 
 
 # By whoever starts the cluster, with the usual mode, in a folder that is closed.
-MADE_BY_THE_CALLER = {"run", "logs", "images", "pods", "up.lock"}
+MADE_BY_THE_CALLER = {"up.lock"}
+
+
+@pytest.mark.parametrize(("beside", "mode"), [("", 0o700), ("tokens.json", 0o700), ("thesis.txt", 0o755)])
+def test_only_a_folder_that_is_a_clusters_is_closed(tmp_path: Path, beside: str, mode: int) -> None:
+    """``POCKET_CLUSTER_HOME=/tmp`` must not take /tmp away from everybody."""
+    home = Home(tmp_path / "given")
+    home.path.mkdir()
+    home.path.chmod(0o755)
+    if beside:
+        (home.path / beside).touch()
+    home.make_folders()
+    assert stat.S_IMODE(home.path.stat().st_mode) == mode
+    folders = (home.run_dir, home.logs_dir, home.images_dir, home.pods_dir)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 4
 
 
 # --- files that a power cut left empty
