@@ -45,13 +45,19 @@ def wait_until_served_by(
     while True:
         left = deadline - time.monotonic()
         if not waiting.until(api, kind, cluster.namespace, selector_of_slices(service), serve, left):
+            ready = [pod for _, pod, _, is_ready in of(cluster, service) if is_ready]
+            wanted = number if pods is None else _listed(pods)
             raise cluster.waited_in_vain(
-                f"After {timeout:.0f} s Service {service} has {_ready(cluster, service)} ready pods behind it,"
-                f" not {number}. Look at what the pods do: kubectl get pods"
+                f"After {timeout:.0f} s Service {service} has as ready pods behind it {_listed(ready)}, not {wanted}."
+                " Look at what the pods do: kubectl get pods"
             )
         kube_proxy.wait_until_followed(cluster, service)
         if cluster.is_own or _ready(cluster, service) == number:
             return
+
+
+def _listed(pods: Collection[str]) -> str:
+    return f"{len(pods)} ({', '.join(sorted(pods))})" if pods else "0"
 
 
 def _ready(cluster: Cluster, service: str) -> int:

@@ -87,14 +87,15 @@ class Watcher:
             self._events.append(event)
         self._arrived.set()
 
-    async def get(self, seconds: float) -> list[Event]:
-        """All events that have arrived, after at most ``seconds``; none when there were none."""
+    async def arrival(self, seconds: float) -> None:
+        """Wait until there are events to take, or some were lost; at most ``seconds``."""
         if not self._events and not self.lagging:
             self._arrived.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), seconds)
-            except TimeoutError:
-                return []
+
+    def take(self) -> list[Event]:
+        """All events that have arrived and were not taken yet."""
         arrived = list(self._events)
         self._events.clear()
         return arrived

@@ -83,9 +83,10 @@ async def _stream(state: _Watch, first: list[Entry], mark: bytes) -> AsyncIterat
             yield piece
         first.clear()
         while (now := loop.time()) < end and not state.watcher.lagging:
-            events = await state.watcher.get(min(end, next_bookmark) - now)
-            encoded = b"".join(filter(None, (_for_watcher(state, event) for event in events)))
-            if loop.time() >= next_bookmark:
+            await state.watcher.arrival(min(end, next_bookmark) - now)
+            # A bookmark says that all up to its revision was told: nothing may happen between taking and marking.
+            encoded = b"".join(filter(None, (_for_watcher(state, event) for event in state.watcher.take())))
+            if loop.time() >= next_bookmark and not state.watcher.lagging:
                 next_bookmark += BOOKMARK_SECONDS
                 encoded += _bookmark(state, {}) if state.options.bookmarks else b""
             if encoded:

@@ -28,7 +28,7 @@ def test_a_late_watcher_sees_every_state_of_the_past_whole(tmp_path: Path) -> No
         last = await store.delete("pods", "default/web", entries[-1].revision, a_pod(WRITES))
         for number in range(WRITES):
             await store.write("pods", f"default/{number}", 0, a_pod(0))
-        events = await store.watch("pods", 0).get(1.0)
+        events = store.watch("pods", 0).take()
         await store.close()
         seen = events[: WRITES + 1]
         assert seen[-1].deleted

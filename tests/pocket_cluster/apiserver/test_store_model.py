@@ -159,7 +159,7 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def every_watcher_sees_all_changes_once_and_in_order(self) -> None:
         for watcher, after, seen in self.watchers:
-            for event in self.run(watcher.get(0)) if watcher._events else []:
+            for event in watcher.take():
                 text = None if event.deleted else event.entry.object["text"]
                 seen.append(Change(event.revision, event.key, text))
             assert seen == [change for change in self.history if change.revision > after]
