@@ -11,6 +11,7 @@ import ipaddress
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -29,26 +30,32 @@ def ensure(folder: Path) -> None:
     if not _is_whole(folder, "ca"):
         _make_authority(folder)
         _make_leaf(folder)
-    elif _leaf_is_old(folder):
+    elif not _is_whole(folder, "server") or _leaf_is_old(folder):
         _make_leaf(folder)
 
 
 def _leaf_is_old(folder: Path) -> bool:
-    if not _is_whole(folder, "server"):
+    """Whether its time runs out, or another authority has issued it."""
+    certificate = _certificate(folder, "server")
+    try:
+        certificate.verify_directly_issued_by(_certificate(folder, "ca"))
+    except (ValueError, TypeError, InvalidSignature):
         return True
-    certificate = x509.load_pem_x509_certificate((folder / "server.crt").read_bytes())
     left = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     return left < datetime.timedelta(days=RENEW_BEFORE_DAYS)
 
 
 def _is_whole(folder: Path, name: str) -> bool:
-    """Whether a certificate and its key are there and can be read: a power cut may have left them empty."""
+    """Whether a certificate and its key can be read and are a pair: a power cut or a copy may have left half of one."""
     try:
-        x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
-        serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+        key = serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
+        return _certificate(folder, name).public_key() == key.public_key()
     except (OSError, ValueError):
         return False
-    return True
+
+
+def _certificate(folder: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
 
 
 def _make_authority(folder: Path) -> None:
@@ -66,7 +73,7 @@ def _make_authority(folder: Path) -> None:
 
 
 def _make_leaf(folder: Path) -> None:
-    authority = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    authority = _certificate(folder, "ca")
     authority_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
     assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP256R1())

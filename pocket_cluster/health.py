@@ -98,5 +98,6 @@ def last_line(log: Path) -> str:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: others read at any moment."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
-    unfinished.write_text(text)
+    with open(unfinished, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
     unfinished.replace(path)

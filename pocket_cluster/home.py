@@ -227,11 +227,15 @@ def _is_token(found: object) -> bool:
     return isinstance(found, str) and len(found) >= SHORTEST_TOKEN
 
 
+def private(path: str, flags: int) -> int:
+    """An opener of files that are readable by the owner alone."""
+    return os.open(path, flags, 0o600)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write whole or not at all, readable by the owner alone; after a power cut it is the old or the new one."""
     unfinished = path.with_name(path.name + ".new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:
+    with open(unfinished, "w", opener=private) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pocket_cluster import health
-from pocket_cluster.home import Home, HomeError
+from pocket_cluster.home import Home, HomeError, private
 
 START_SECONDS = 120.0  # more than the supervisor takes to say that it does not work
 STOP_SECONDS = 40.0
@@ -133,7 +133,7 @@ def _supervisor_runs(home: Home) -> bool:
 
 @contextlib.contextmanager
 def _one_at_a_time(home: Home) -> Iterator[None]:
-    with open(home.path / "up.lock", "w") as file:
+    with open(home.path / "up.lock", "w", opener=private) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -143,7 +143,7 @@ def _start(home: Home) -> None:
     if _supervisor_runs(home):  # it runs, but its API server does not answer
         down(home)
     reader, writer = os.pipe()
-    with open(home.logs_dir / "supervisor.log", "ab") as log:
+    with open(home.log_of("supervisor"), "ab", opener=private) as log:
         subprocess.Popen(
             [sys.executable, "-m", "pocket_cluster.supervisor", str(home.path), str(writer)],
             stdin=subprocess.DEVNULL,
@@ -157,7 +157,7 @@ def _start(home: Home) -> None:
     report = _read_report(reader)
     if report != "ready":
         raise ClusterError(
-            report or f"The cluster did not start. The last lines of {home.logs_dir / 'supervisor.log'} say why."
+            report or f"The cluster did not start. The last lines of {home.log_of('supervisor')} say why."
         )
 
 

@@ -49,7 +49,8 @@ class BoundedLog(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
         with contextlib.suppress(OSError):
             if os.fstat(2).st_size > LARGEST_LOG_BYTES:
-                self.path.replace(before(self.path))
+                with contextlib.suppress(FileNotFoundError):  # moved, but the next one could not be opened then
+                    self.path.replace(before(self.path))
                 log_to(self.path)
 
 
@@ -59,8 +60,8 @@ def before(log: Path) -> Path:
 
 
 def bound_logs(folder: Path) -> None:
-    """Empty what something else than logging has made far too large, a traceback in a loop for instance."""
-    for log in folder.glob("*.log"):
+    """Empty what something else than logging has made far too large, what a component prints itself for instance."""
+    for log in folder.glob("*.log*"):
         with contextlib.suppress(OSError):
             if log.stat().st_size > 2 * LARGEST_LOG_BYTES:
                 os.truncate(log, 0)

@@ -19,6 +19,7 @@ import sys
 import time
 from asyncio import sslproto
 from collections.abc import Callable
+from typing import Self
 
 from pocket_cluster import health
 from pocket_cluster.addresses import BlockClaim, NoAddressRange
@@ -89,6 +90,7 @@ class Supervisor:
         """Restart what dies, until SIGTERM or SIGINT."""
         while not self._stopping:
             self._see_to_processes()
+            bound_logs(self._home.logs_dir)
             _sleep_until_signal(self._seconds_to_next())
         self.stop()
 
@@ -100,7 +102,6 @@ class Supervisor:
     def _see_to_processes(self) -> None:
         self._reap()
         self._restart_due()
-        bound_logs(self._home.logs_dir)
 
     def stop(self) -> None:
         """Stop the components, the pod runtime (which ends the pods) after the kubelet, the API server last."""
@@ -243,8 +244,9 @@ def _import_components() -> None:
 class _FirstLook:
     """What is done in a child of its own, beside the imports: its memory goes with it, cryptography's above all."""
 
-    def __init__(self, home: Home) -> None:
-        """Look at what is stored, and make the keys."""
+    def __init__(self, home: Home, lock: int) -> None:
+        """Look at what is stored, and make the keys. The child does not keep the supervisor's lock."""
+        self._home = home
         self._reader, writer = os.pipe()
         self._pid = os.fork()
         if self._pid:
@@ -252,6 +254,8 @@ class _FirstLook:
             return
         code = 1
         try:
+            _die_with_parent()
+            os.close(lock)
             os.write(writer, _trouble_with(home).encode())
             code = 0
         except BaseException:
@@ -259,13 +263,22 @@ class _FirstLook:
         finally:
             os._exit(code)
 
-    def trouble(self, home: Home) -> str:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._reader)
+        if self._pid:
+            os.waitpid(self._pid, 0)
+
+    def trouble(self) -> str:
         """Why the cluster cannot be started, once that is known; empty when it can."""
-        with open(self._reader, "rb") as pipe:
+        with open(self._reader, "rb", closefd=False) as pipe:
             sentence = pipe.read().decode()
         failed = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        self._pid = 0
         if failed:
-            return f"The cluster could not be prepared; the last lines of {home.log_of('supervisor')} say why."
+            return f"The cluster could not be prepared; the last lines of {self._home.log_of('supervisor')} say why."
         return sentence
 
 
@@ -276,11 +289,7 @@ def _trouble_with(home: Home) -> str:
     try:
         examine(home.database)
     except Unusable as error:
-        return (
-            f"The cluster's objects cannot be read: {home.database} {error}. Nothing was changed. Put a copy of that"
-            " file back, or begin without its Deployments, Services and all other objects: pocket-cluster reset"
-            " (images and keys stay)."
-        )
+        return f"The cluster's objects cannot be read: {home.database} {error}. Nothing was changed. {error.way_out}"
     certificates.ensure(home.path)
     return ""
 
@@ -320,12 +329,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(home: Home, report: Callable[[str], None], lock: int) -> int:
-    look = _FirstLook(home)
-    claim = _claim_addresses(home)
-    _import_components()
-    if sentence := look.trouble(home):
-        report(sentence)
-        return 1
+    with _FirstLook(home, lock) as look:
+        claim = _claim_addresses(home)
+        _import_components()
+        if sentence := look.trouble():
+            report(sentence)
+            return 1
     home.prepare()
     gc.collect()
     gc.freeze()

@@ -2,6 +2,7 @@
 
 The rules, words and bounds are those of the library that a real API server reads YAML with (go.yaml.in/yaml): only
 JSON's types, dates stay texts, keys are texts, and a text of a few bytes may not stand for a document of gigabytes.
+One thing more is refused, by PyYAML itself: an anchor that is given twice.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MOST_DEPTH = 250
 MOST_DIGITS = 309
 # How many of so many values may come from aliases: nearly all of a small document, a tenth of a large one.
 SMALL, LARGE = 400_000, 4_000_000
+# Characters of texts that come from aliases. That library counts values alone.
+MOST_COPIED = 10_000_000
 TAG = "tag:yaml.org,2002:"
 
 
@@ -55,7 +58,7 @@ class _Reading:
         self._text = text
         self._seen: set[int] = set()
         self._open: set[int] = set()
-        self._read = self._aliased = self._inside_aliases = 0
+        self._read = self._aliased = self._inside_aliases = self._copied = 0
 
     def value(self, node: Any, depth: int) -> Any:
         if id(node) in self._open:
@@ -64,11 +67,13 @@ class _Reading:
             raise Misread(f"exceeded max depth of {MOST_DEPTH}", node.start_mark)
         is_alias = id(node) in self._seen
         self._seen.add(id(node))
+        if is_alias:  # it counts itself, and then what it stands for
+            self._count(node)
         self._inside_aliases += is_alias
         self._count(node)
         try:
             if isinstance(node, yaml.ScalarNode):
-                return _scalar(node)
+                return self._scalar(node)
             self._open.add(id(node))
             if isinstance(node, yaml.SequenceNode):
                 return [self.value(item, depth + 1) for item in node.value]
@@ -84,13 +89,20 @@ class _Reading:
         if self._aliased > 100 and self._read > 1000 and self._aliased > share * self._read:
             raise Misread("document contains excessive aliasing", node.start_mark)
 
+    def _scalar(self, node: Any) -> Any:
+        self._copied += len(node.value) if self._inside_aliases else 0
+        if self._copied > MOST_COPIED:
+            raise Misread("document contains excessive aliasing", node.start_mark)
+        return _scalar(node)
+
     def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key, value in node.value:
             if key.tag == f"{TAG}merge":
                 for each in self._merged(value, depth):
-                    merged = {**each, **merged}
+                    for name, item in each.items():
+                        merged.setdefault(name, item)
             else:
                 found[self._key(key, depth)] = self.value(value, depth + 1)
         return {**merged, **found}

@@ -18,6 +18,7 @@ from kubechaos_helpers.widgets import mimebundle, show_state
 
 PACKED = "kubechaos-my.zip"
 LARGEST_BYTES = 50_000_000
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What reading an archive of somebody else's raises: zipfile, its decompressors, and names that no file can have.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError)
 
@@ -26,8 +27,9 @@ def pack() -> Path:
     """Put all of the learner's own files into one archive, and say where it is."""
     target = my_folder() / PACKED
     unfinished = target.with_suffix(".new")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in _own_files():
+    # No file is older than archives can say (1980): it is said to be of then.
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for path in filter(Path.is_file, _own_files()):
             archive.write(path, path.relative_to(my_folder()))
     unfinished.replace(target)
     return target
@@ -42,7 +44,7 @@ def _own_files() -> Iterable[Path]:
 def unpack(content: bytes) -> str:
     """Put an archive's files back; the sentence says what became of them.
 
-    A file that is there and differs is kept beside the old one's place as NAME.before. CourseError for what is no such
+    A file that is there and differs is kept beside it as NAME.before. CourseError for what is no such
     archive or cannot be put back, and then nothing is changed.
     """
     files, home = _read(content), my_folder()
@@ -61,6 +63,8 @@ def _read(content: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if any(entry.compress_type not in METHODS for entry in entries):
+                raise zipfile.BadZipFile("it is compressed in another way than this course's")
             if sum(entry.file_size for entry in entries) > LARGEST_BYTES:
                 raise CourseError("This archive is too large to be one of this course's. Nothing was changed.")
             return {entry.filename: archive.read(entry) for entry in entries}
@@ -101,7 +105,7 @@ def _staged(files: Mapping[Path, bytes], folder: Path) -> dict[Path, Path]:
 
 
 def _put_back(staged: Mapping[Path, Path], taken: set[Path]) -> int:
-    """Move each file to its place; how many of other content were there. After an OSError all is as it was."""
+    """Move each file to its place; how many of other content were there. After any error all is as it was."""
     undo: list[Callable[[], object]] = []
     kept = 0
     try:
@@ -116,7 +120,7 @@ def _put_back(staged: Mapping[Path, Path], taken: set[Path]) -> int:
                 kept += 1
             file.rename(path)
             undo.append(path.unlink)
-    except OSError:
+    except BaseException:
         for step in reversed(undo):
             with suppress(OSError):
                 step()
@@ -133,7 +137,7 @@ def _free_name(path: Path, taken: set[Path]) -> Path:
 
 
 class TakeAlong:
-    """A button that packs the learner's files, a link to what it packed, and an upload that puts them back."""
+    """A button that packs the learner's files, an upload that puts them back, and what became of either."""
 
     def __init__(self) -> None:
         import ipywidgets

@@ -8,12 +8,17 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from pocket_cluster.api.numbers import LARGEST
+
 PATTERN = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)")
 BINARY = {f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", 1)}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in DECIMAL.items()}
 NANO = 10**9
 MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+BAD_SUFFIX = "unable to parse quantity's suffix"
+# An exponent has at most 64 bits. More digits than a float can say are refused; the real API takes any.
+LONGEST_SUFFIX, MOST_DIGITS = 20, 309
 
 
 class QuantityError(ValueError):
@@ -49,9 +54,13 @@ def _split(text: str) -> tuple[Fraction, str]:
     if not found:
         raise QuantityError(MALFORMED)
     sign, digits, suffix = found.groups()
+    if len(suffix) > LONGEST_SUFFIX:
+        raise QuantityError(BAD_SUFFIX)
+    if len(digits) > MOST_DIGITS:
+        raise QuantityError(MALFORMED)
     value = Fraction(digits.rstrip(".") or "0") * (-1 if sign == "-" else 1)
     if suffix in BINARY:
-        value *= BINARY[suffix]
+        value = max(-LARGEST, min(value * BINARY[suffix], LARGEST))
     elif suffix in DECIMAL:
         value *= Fraction(10) ** DECIMAL[suffix]
     else:

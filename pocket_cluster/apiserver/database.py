@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS revisions (
@@ -30,8 +30,22 @@ COMPACTED = "compacted"
 VERSION = 1
 
 
+TABLES = {"revisions", "facts"}
+BEGIN = "begin without its Deployments, Services and all other objects: pocket-cluster reset (images and keys stay)."
+DAMAGED = f"Put a copy of that file back, or {BEGIN}"
+NEWER = f"Install that release again, or {BEGIN}"
+NOT_NOW = (
+    "See that you may read and write it and its folder, that no other program has it open and that the disk is not"
+    " full; then start the cluster again."
+)
+
+
 class Unusable(Exception):
-    """A file that no cluster can go on with; the text says why."""
+    """A file that no cluster can go on with; the text says why, ``way_out`` what to do."""
+
+    def __init__(self, why: str, way_out: str = DAMAGED) -> None:
+        super().__init__(why)
+        self.way_out = way_out
 
 
 class Revision(NamedTuple):
@@ -49,28 +63,40 @@ def examine(path: Path) -> None:
     """Read all that a cluster is to go on with, and change nothing. Unusable when it is damaged or not ours."""
     if not path.exists():
         return
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        try:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             _examine(connection)
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise Unusable(f"is damaged ({error})") from None
+    except sqlite3.OperationalError as error:  # it is locked, may not be read, ...: of damage SQLite says another
+        raise Unusable(f"cannot be read now ({error})", NOT_NOW) from None
+    except (sqlite3.DatabaseError, ValueError, RecursionError) as error:
+        raise Unusable(f"is damaged ({error})") from None
 
 
 def _examine(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
-        raise Unusable(f"was written by a newer release (its data has version {version}, this one knows {VERSION})")
+        raise Unusable(
+            f"was written by a newer release (its data has version {version}, this one knows {VERSION})", NEWER
+        )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables and not version:  # nothing has been written yet
+    if not version and tables < TABLES:  # the first start did not come further
         return
     columns = tuple(row[1] for row in connection.execute("PRAGMA table_info(revisions)"))
-    if tables != {"revisions", "facts"} or columns != Revision._fields:
+    if tables != TABLES or columns != Revision._fields:
         raise Unusable("has other tables than a cluster's")
     if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise Unusable(f"is damaged ({found})")
     for number, value in connection.execute("SELECT id, value FROM revisions"):
-        if not isinstance(json.loads(value), dict):
+        if not isinstance(value, str | bytes) or not _is_object(json.loads(value)):
             raise Unusable(f"is damaged (revision {number} is no object)")
+    for name, value in connection.execute("SELECT name, value FROM facts"):
+        if not isinstance(value, int):
+            raise Unusable(f"is damaged ({name} is no number)")
+
+
+def _is_object(value: Any) -> bool:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
 
 
 class Database:

@@ -51,7 +51,11 @@ def parse_options(query: Mapping[str, str], body: Any) -> DeleteOptions:
 
     Raises DecodeError, BadRequest or Invalid for what does not exist.
     """
-    given = _from_query(query) if body is None else _decoded(body)
+    return options_of(_from_query(query) if body is None else _decoded(body))
+
+
+def options_of(given: Object) -> DeleteOptions:
+    """The options that a decoded object of the API states; Invalid for what does not exist."""
     policy, orphans = given.get("propagationPolicy"), given.get("orphanDependents")
     problems = _policy_problems(policy, orphans) + dry_run_problems(given.get("dryRun") or [])
     if problems:
@@ -213,12 +217,18 @@ def _mark(kind: Kind, obj: Object, grace: int) -> bool:
         return False
     now = datetime.now(UTC)
     if marked:
-        now = datetime.fromisoformat(marked) - timedelta(seconds=before)
-    metadata["deletionTimestamp"] = time_text(now + timedelta(seconds=grace))
+        now = datetime.fromisoformat(marked) - _duration(before)
+    metadata["deletionTimestamp"] = time_text(now + _duration(grace))
     if kind.resource is not NAMESPACES:
         metadata["deletionGracePeriodSeconds"] = grace
-    if "generation" in metadata:
+    if "generation" in metadata and not marked:
         metadata["generation"] += 1
     if kind.resource is NAMESPACES:
         obj.setdefault("status", {})["phase"] = "Terminating"
     return True
+
+
+def _duration(seconds: int) -> timedelta:
+    """As Go counts: nanoseconds in 64 bits, which begin again when they run over."""
+    nanoseconds = (seconds * 10**9 + 2**63) % 2**64 - 2**63
+    return timedelta(microseconds=nanoseconds // 1000)

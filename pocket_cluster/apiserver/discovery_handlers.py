@@ -9,6 +9,7 @@ from aiohttp import web
 from pocket_cluster.api.objects import Object
 from pocket_cluster.apiserver import discovery, errors, schema
 from pocket_cluster.apiserver.negotiation import JSON, read_choices
+from pocket_cluster.apiserver.routes import add_route
 from pocket_cluster.apiserver.store import encode
 from pocket_cluster.home import KUBERNETES_VERSION
 
@@ -30,17 +31,14 @@ PATHS = (
 
 
 def add_discovery_routes(application: web.Application) -> None:
-    router = application.router
-    router.add_route("*", "/", _paths)
+    add_route(application, "/", _paths)
     answers = {"/version": _version, "/api": _groups, "/apis": _groups, "/api/v1": _resources}
     answers |= {"/apis/{group}": _group, "/apis/{group}/v1": _resources}
+    answers |= {f"{path}/": handler for path, handler in answers.items()}
+    answers["/apis/apiextensions.k8s.io/v1/customresourcedefinitions"] = _no_custom_kinds
+    answers |= {"/openapi/v2": _openapi_v2, "/openapi/v3": _openapi_index, "/openapi/v3/{path:.+}": _openapi_document}
     for path, handler in answers.items():
-        router.add_get(path, handler)
-        router.add_get(path + "/", handler)
-    router.add_get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", _no_custom_kinds)
-    router.add_get("/openapi/v2", _openapi_v2)
-    router.add_get("/openapi/v3", _openapi_index)
-    router.add_get("/openapi/v3/{path:.+}", _openapi_document)
+        add_route(application, path, handler, "GET", "HEAD")
 
 
 async def _paths(_: web.Request) -> web.Response:

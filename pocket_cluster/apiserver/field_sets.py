@@ -154,16 +154,31 @@ def encode(fields: FieldSet) -> Object:
     return tree
 
 
-def decode(tree: Object) -> FieldSet:
-    """The set that a FieldsV1 stands for."""
+def decode(tree: Any) -> FieldSet:
+    """The set that a FieldsV1 stands for; ValueError when it stands for none."""
     return frozenset(_decode(tree, ()))
 
 
-def _decode(tree: Object, path: Path) -> Iterator[Path]:
-    for element, inner in tree.items():
-        if element == SELF:
-            yield path
-        elif inner:
-            yield from _decode(inner, (*path, element))
-        else:
-            yield (*path, element)
+def _decode(tree: Any, path: Path) -> Iterator[Path]:
+    if not isinstance(tree, dict | None):
+        raise ValueError(f"{tree!r} holds no fields")
+    tree = tree or {}
+    inner = {element: value for element, value in tree.items() if element != SELF and _is_known(element)}
+    if path and (SELF in tree or not inner):
+        yield path
+    for element, value in inner.items():
+        yield from _decode(value, (*path, element))
+
+
+def _is_known(element: str) -> bool:
+    """Whether this element is of a kind that exists; ValueError when it cannot be read (fieldpath/serialize-pe.go)."""
+    if element[1:2] != ":":
+        raise ValueError(f"{element!r} does not begin with a letter and a colon")
+    kind, text = element[0], element[2:]
+    try:
+        value = json.loads(text) if kind in "vk" else int(text) if kind == "i" else None
+    except RecursionError:
+        raise ValueError(f"{element[:20]!r} is too deep") from None
+    if kind == "k" and not isinstance(value, dict):
+        raise ValueError(f"{element!r} has no keys")
+    return kind in "fvki"

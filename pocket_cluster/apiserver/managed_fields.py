@@ -31,16 +31,13 @@ class Manager(NamedTuple):
 Managers = dict[Manager, tuple[FieldSet, str]]
 
 
-def has_managed_fields(metadata: Object) -> bool:
-    return bool(metadata.get("managedFields"))
-
-
 def update_managed_fields(
     resource: Resource, new: Object, old: Object | None, manager: str, operation: str, subresource: str, now: str
 ) -> None:
     """Note in ``new`` that ``manager`` changed what differs from ``old``; others lose those fields."""
     schema = definition_for(resource)
-    managers = _given(new, subresource) or _read(old or {})
+    managers = {} if subresource else _managers_in(new)
+    managers = managers or _managers_in(old or {})
     if new["metadata"].get("managedFields") == [{}]:
         managers = {}  # a client that sends an empty entry asks to forget them
     try:
@@ -57,16 +54,6 @@ def update_managed_fields(
         mine = managers.get(me, (frozenset(), now))[0]
         managers[me] = ((mine | changed) & after, now)
     _write(new, managers)
-
-
-def _given(new: Object, subresource: str) -> Managers:
-    """The managers that a request names itself, as kubectl does to make its client-side applies server-side ones."""
-    if subresource:
-        return {}
-    try:
-        return _read(new)
-    except (AttributeError, TypeError):  # what cannot be read is as good as none
-        return {}
 
 
 def _written(fields: FieldSet, subresource: str) -> FieldSet:
@@ -113,26 +100,37 @@ def _field_at(schema: Schema, path: Path) -> Field | None:
 
 
 def _take(managers: Managers, me: Manager, changed: FieldSet, removed: FieldSet) -> Managers:
-    """What others keep when ``me`` changed some fields and removed some; managers of nothing go."""
+    """What others keep when ``me`` changed some fields and removed some; managers of nothing go.
+
+    So do those of another version than the served one, of which nobody knows the fields.
+    """
     kept: Managers = {}
     for manager, (fields, time) in managers.items():
         left = fields - removed if manager == me else fields - removed - changed
-        if left:
+        if left and manager.version == me.version:
             kept[manager] = (left, time)
     return kept
 
 
-def _read(obj: Object) -> Managers:
+def _managers_in(obj: Object) -> Managers:
+    """What an object says of its managers; nothing when any part of it cannot be read.
+
+    A request may say it too, as kubectl does to make its client-side applies server-side ones.
+    """
     entries = (obj.get("metadata") or {}).get("managedFields") or []
-    return {
-        Manager(
-            entry.get("manager", ""),
-            entry.get("operation", ""),
-            entry.get("apiVersion", ""),
-            entry.get("subresource", ""),
-        ): (field_sets.decode(entry.get("fieldsV1") or {}), entry.get("time", ""))
-        for entry in entries
-    }
+    try:
+        return dict(map(_read, entries))
+    except ValueError:
+        return {}
+
+
+def _read(entry: Object) -> tuple[Manager, tuple[FieldSet, str]]:
+    """One entry; ValueError when it is none (util/managedfields/internal/managedfields.go)."""
+    manager, operation, version = (entry.get(field, "") for field in ("manager", "operation", "apiVersion"))
+    if operation not in ("Apply", "Update") or not version or entry.get("fieldsType") != "FieldsV1":
+        raise ValueError(f"no operation, no version or no fields of a known type: {entry}")
+    fields = field_sets.decode(entry.get("fieldsV1"))
+    return Manager(manager, operation, version, entry.get("subresource", "")), (fields, entry.get("time", ""))
 
 
 def _write(obj: Object, managers: Managers) -> None:
@@ -170,7 +168,7 @@ def server_side_apply(
         raise errors.bad_request("metadata.managedFields must be nil")
     me = Manager(manager, "Apply", resource.group_version, subresource)
     wanted = _applicable(field_sets.fields_of(schema, applied, with_containers=False), subresource)
-    managers = _read(current or {})
+    managers = _managers_in(current or {})
     live = copy.deepcopy(current) if current else {"metadata": {}}
     overruled = _conflicts(schema, live, applied, wanted, managers, me)
     if overruled and not force and manager == "kubectl":

@@ -40,7 +40,8 @@ def read(raw: bytes, content_type: str) -> Body:
     except schema.DecodeError as error:
         raise _unreadable(content_type, str(error)) from None
     if number := schema.beyond_floats(data):
-        raise _unreadable(content_type, f"json: cannot unmarshal number {number} into Go value of type float64")
+        where = "struct field jsonPatchOp.value" if content_type == JSON_PATCH else "value"
+        raise _unreadable(content_type, f"json: cannot unmarshal number {number} into Go {where} of type float64")
     return Body(data, content_type)
 
 
@@ -127,7 +128,14 @@ class _Test(jsonpatch.TestOperation):
         return super().apply(obj)
 
 
-REFUSED = (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, RecursionError)
+REFUSED = (
+    jsonpatch.JsonPatchException,
+    jsonpatch.JsonPointerException,
+    TypeError,
+    KeyError,
+    ValueError,
+    RecursionError,
+)
 
 
 class _JsonPatch(jsonpatch.JsonPatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pocket_cluster.apiserver.schema.body import unrecognized
 PREFIX = b"k8s\0"
 FIELDS = Path(__file__).with_name("protobuf_fields.json")
 PACKAGE = "pocket"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNKNOWN = {
     "runtime.TypeMeta": {"apiVersion": "1 string", "kind": "2 string"},
     "runtime.Unknown": {"typeMeta": "1 runtime.TypeMeta", "raw": "2 bytes"},
@@ -50,10 +51,9 @@ def decode(raw: bytes, wanted: str) -> Object:
     try:
         unknown = _message("runtime.Unknown").FromString(raw[len(PREFIX) :])
         kind = {"apiVersion": unknown.typeMeta.apiVersion, "kind": unknown.typeMeta.kind}
-        message = _message(_name(kind)).FromString(unknown.raw)
-    except (DecodeError, KeyError) as error:
+        return {**_plain(_message(_name(kind)).FromString(unknown.raw)), **kind}
+    except (DecodeError, KeyError, OverflowError) as error:  # the last one: a moment beyond all years
         raise errors.bad_request(f"the protobuf body could not be decoded: {error}") from None
-    return {**_plain(message), **kind}
 
 
 def _name(kind: Object) -> str:
@@ -158,11 +158,11 @@ def _is_zero_time(value: Any) -> bool:
 
 
 def _time(message: Any) -> str:
-    return time_text(datetime.fromtimestamp(message.seconds, UTC))
+    return time_text(EPOCH + timedelta(seconds=message.seconds))
 
 
 def _micro_time(message: Any) -> str:
-    moment = datetime.fromtimestamp(message.seconds, UTC).replace(microsecond=message.nanos // 1000)
+    moment = EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

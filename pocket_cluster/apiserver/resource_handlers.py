@@ -21,6 +21,7 @@ from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
 from pocket_cluster.apiserver.request import Body, Target, flag, parse_path
 from pocket_cluster.apiserver.store import Entry, Store, encode
+from pocket_cluster.apiserver.warning_header import warning_header
 from pocket_cluster.apiserver.write_options import WriteOptions, parse_write_options
 from pocket_cluster.apiserver.writing import APPLY, Writer
 
@@ -146,7 +147,7 @@ class ResourceHandlers:
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         events = await watching.watch(self._store, call.target, call.accept, call.query)
-        response = web.StreamResponse(headers=_headers(call))
+        response = web.StreamResponse(headers=warning_header(call.warnings))
         response.content_type = JSON
         response.enable_chunked_encoding()
         await response.prepare(call.request)
@@ -199,20 +200,20 @@ class ResourceHandlers:
 
     async def _binding(self, call: Call) -> web.Response:
         _only(call, "POST")
-        body = await read_body(call.request)
-        status = await subresources.bind(self._writer, call.target, body.data, call.write_options())
+        body = await read_body(call.request, kind="Binding")
+        status = await subresources.bind(self._writer, call.target, body, call.write_options(), call.warnings)
         return _answer(call, encode(status), 201)
 
     async def _eviction(self, call: Call) -> web.Response:
         _only(call, "POST")
-        body = await read_body(call.request)
-        return _answer(call, encode(await subresources.evict(self._deleter, call.target, body.data)), 201)
+        body = await read_body(call.request, kind="Eviction")
+        status = await subresources.evict(self._deleter, call.target, body, call.write_options(), call.warnings)
+        return _answer(call, encode(status), 201)
 
     async def _finalize(self, call: Call) -> web.Response:
         _only(call, "PUT")
-        body = await read_body(call.request)
-        options = call.write_options()
-        entry = await subresources.finalize_namespace(self._writer, call.target, body.data, options)
+        body, options = await read_body(call.request, kind="Namespace"), call.write_options()
+        entry = await subresources.finalize_namespace(self._writer, call.target, body, options, call.warnings)
         return self._entry(call, entry, 200)
 
 
@@ -225,18 +226,11 @@ def _deprecations(target: Target) -> list[str]:
     return [ENDPOINTS_WARNING] if target.kind.resource == ENDPOINTS else []
 
 
-def _headers(call: Call) -> dict[str, str]:
-    if not call.warnings:
-        return {}
-    quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in call.warnings)
-    return {"Warning": ", ".join(f'299 - "{warning}"' for warning in quoted)}
-
-
 def _answer(call: Call, body: bytes, status: int = 200) -> web.Response:
     if call.accept.media_type == YAML:
         text = yaml.safe_dump(json.loads(body), default_flow_style=False, allow_unicode=True)
-        return web.Response(text=text, status=status, content_type=YAML, headers=_headers(call))
-    return web.Response(body=body, status=status, content_type=JSON, headers=_headers(call))
+        return web.Response(text=text, status=status, content_type=YAML, headers=warning_header(call.warnings))
+    return web.Response(body=body, status=status, content_type=JSON, headers=warning_header(call.warnings))
 
 
 def _refused(call: Call, error: errors.StatusError) -> web.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -13,13 +13,13 @@ from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.discovery_handlers import add_discovery_routes
 from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
 from pocket_cluster.apiserver.reviews import add_review_routes
+from pocket_cluster.apiserver.routes import Handler, add_route
 from pocket_cluster.apiserver.schema import DecodeError
 from pocket_cluster.apiserver.store import encode
 from pocket_cluster.strangers import user_of
 
 logger = logging.getLogger("pocket_cluster.apiserver")
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # What needs no token, so that a program can see whether the server lives.
 ANONYMOUS = ("/healthz", "/livez", "/readyz", "/version")
 LARGEST_BODY = 3 * 1024 * 1024  # as the real API server
@@ -34,19 +34,11 @@ def make_application(handlers: ResourceHandlers, users: Users, let_stay: LetStay
         middlewares=[_refusals_as_status, _authentication(users, let_stay)], client_max_size=LARGEST_BODY
     )
     for path in ("/healthz", "/livez", "/readyz"):
-        application.router.add_route("*", path, _ok)
+        add_route(application, path, _ok)
     add_discovery_routes(application)
     add_review_routes(application)
-    application.router.add_route("*", "/{path:.*}", handlers.handle, expect_handler=_expectation)
+    add_route(application, "/{path:.*}", handlers.handle)
     return application
-
-
-async def _expectation(request: web.Request) -> None:
-    """Says that the body may come; 417 for any other wish, as net/http answers it."""
-    if request.headers.get("Expect", "").lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="")
-    if request.transport:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _ok(_: web.Request) -> web.Response:

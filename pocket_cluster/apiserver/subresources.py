@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pocket_cluster.api.objects import Object, is_being_deleted, name, now, set_condition
-from pocket_cluster.api.resources import Resource
+from pocket_cluster.api.resources import NAMESPACES, Resource
 from pocket_cluster.apiserver import errors, patch, schema
-from pocket_cluster.apiserver.deletion import DeleteOptions, Deleter
+from pocket_cluster.apiserver.deletion import Deleter, options_of
 from pocket_cluster.apiserver.request import Body, Target
-from pocket_cluster.apiserver.schema.field_errors import invalid
+from pocket_cluster.apiserver.schema.field_errors import aggregate, invalid, not_supported, required
+from pocket_cluster.apiserver.schema.validation.cluster import validate_finalizing
 from pocket_cluster.apiserver.store import Entry
 from pocket_cluster.apiserver.table_text import selector_text
 from pocket_cluster.apiserver.write_options import WriteOptions
 from pocket_cluster.apiserver.writing import WRONG_NAMESPACE, Writer, check_name, check_uid
 
 SCALES = Resource("autoscaling", "v1", "scales", "Scale", True)
+BINDINGS = Resource("", "v1", "bindings", "Binding", True)
+EVICTIONS = Resource("policy", "v1", "evictions", "Eviction", True)
+OLD_EVICTION = "policy/v1beta1"  # still read (pkg/apis/policy/v1beta1)
+BOUND = Resource("", "v1", "pods/binding", "Pod", True)
+BOUND_TO = ("Node", "<empty>")
 SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
 
@@ -74,20 +78,33 @@ def _wanted_replicas(scale: Object, target: Target) -> int:
     return replicas
 
 
-async def bind(writer: Writer, target: Target, binding: Any, options: WriteOptions) -> Object:
-    """Give a pod its node (pkg/registry/core/pod/storage, assignPod)."""
-    node = ((binding or {}).get("target") or {}).get("name", "")
-    if not node:
-        raise errors.bad_request("binding.target.name must be given")
+def _about(resource: Resource, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Object:
+    """The object in a body that is about the one that the path names; BadRequest when it is about another."""
+    found, notes = schema.decode(resource, body.data, options.strictness, body.raw)
+    warnings += notes
+    metadata = found.get("metadata", {})
+    if metadata.get("namespace", target.namespace) != target.namespace:
+        raise errors.bad_request(WRONG_NAMESPACE)
+    if metadata.get("name") != target.name:
+        raise errors.bad_request(f"name in URL does not match name in {resource.kind} object")
+    return found
+
+
+async def bind(writer: Writer, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Object:
+    """Give a pod its node (pkg/registry/core/pod/storage, BindingREST)."""
+    to = _about(BINDINGS, target, body, options, warnings).get("target", {})
+    problems = [] if to.get("kind", "Node") == "Node" else [not_supported("target.kind", to["kind"], BOUND_TO)]
+    problems += [] if to.get("name") else [required("target.name", "")]
+    if problems:
+        raise errors.StatusError(500, "", aggregate(problems))
+    node = to["name"]
 
     def bound(pod: Object) -> Object:
         current = pod["spec"].get("nodeName")
         if current:
-            why = f'pod {name(pod)} is already assigned to node "{current}"'
-            raise errors.conflict(target.kind.resource, name(pod), why)
+            raise errors.conflict(BOUND, name(pod), f'pod {name(pod)} is already assigned to node "{current}"')
         if is_being_deleted(pod):
-            why = f"pod {name(pod)} is being deleted, cannot be assigned to a host"
-            raise errors.conflict(target.kind.resource, name(pod), why)
+            raise errors.conflict(BOUND, name(pod), f"pod {name(pod)} is being deleted, cannot be assigned to a host")
         pod["spec"]["nodeName"] = node
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
         status = pod.setdefault("status", {})
@@ -98,16 +115,26 @@ async def bind(writer: Writer, target: Target, binding: Any, options: WriteOptio
     return {**SUCCESS, "code": 201}
 
 
-async def evict(deleter: Deleter, target: Target, eviction: Any) -> Object:
+async def evict(deleter: Deleter, target: Target, body: Body, options: WriteOptions, warnings: list[str]) -> Object:
     """Delete a pod as ``kubectl drain`` asks for it; there are no disruption budgets to ask."""
-    options = (eviction or {}).get("deleteOptions") or {}
-    await deleter.delete(target, DeleteOptions(options.get("gracePeriodSeconds")))
+    if isinstance(body.data, dict) and body.data.get("apiVersion") == OLD_EVICTION:
+        body = Body({**body.data, "apiVersion": EVICTIONS.group_version}, body.content_type, body.raw)
+    eviction = _about(EVICTIONS, target, body, options, warnings)
+    await deleter.delete(target, options_of(eviction.get("deleteOptions", {})))
     return {**SUCCESS, "code": 201}
 
 
-async def finalize_namespace(writer: Writer, target: Target, body: Any, options: WriteOptions) -> Entry:
+async def finalize_namespace(
+    writer: Writer, target: Target, body: Body, options: WriteOptions, warnings: list[str]
+) -> Entry:
     """Set ``spec.finalizers``: the namespace goes when none is left."""
-    finalizers = ((body or {}).get("spec") or {}).get("finalizers") or []
+    wanted, notes = schema.decode(NAMESPACES, body.data, options.strictness, body.raw)
+    warnings += notes
+    check_name(target, wanted)
+    finalizers = wanted.get("spec", {}).get("finalizers") or []
+    problems = validate_finalizing(wanted)
+    if problems:
+        raise errors.invalid(NAMESPACES, target.name or "", problems)
 
     def finalized(namespace: Object) -> Object:
         namespace["spec"] = {"finalizers": finalizers} if finalizers else {}

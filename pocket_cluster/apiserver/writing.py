@@ -54,8 +54,8 @@ class Writer:
         warnings += schema.warnings_for(resource, entry.object)
         return entry
 
-    async def create_object(self, kind: Kind, obj: Object, options: WriteOptions) -> Entry:
-        """Create a decoded object."""
+    async def create_object(self, kind: Kind, obj: Object, options: WriteOptions, operation: str = "Update") -> Entry:
+        """Create a decoded object; after an Apply it says itself who manages what."""
         resource = kind.resource
         admission.check_namespace(self.store, kind, obj)
         _name(obj)
@@ -63,7 +63,7 @@ class Writer:
         for leftover in SERVER_SIDE:
             metadata.pop(leftover, None)
         schema.set_defaults(resource, obj)
-        if not managed_fields.has_managed_fields(metadata):
+        if operation == "Update":
             managed_fields.update_managed_fields(resource, obj, None, options.manager, "Update", "", now())
         # What admission adds belongs to nobody (endpoints/handlers/create.go).
         admission.mutate_new(self.store, kind, obj)
@@ -169,7 +169,7 @@ class Writer:
                 given = f"the provided object specified uid {obj['metadata']['uid']}"
                 why = f"uid mismatch: {given}, and no existing object was found"
                 raise errors.conflict(resource, target.name or "", why)
-            return await self.create_object(target.kind, obj, options)
+            return await self.create_object(target.kind, obj, options, operation="Apply")
         return await self.change(target, merged, options, operation="Apply")
 
     async def change(

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pocket_cluster.api.numbers import whole_number
 from pocket_cluster.api.objects import Object, annotations_of, name
 
 DESIRED = "deployment.kubernetes.io/desired-replicas"
@@ -44,8 +45,8 @@ def surge_and_unavailable(deployment: Object) -> tuple[int, int]:
 
 def _resolve(value: Any, total: int, round_up: bool) -> int:
     if isinstance(value, str) and value.endswith("%"):
-        exact = total * int(value[:-1]) / 100
-        return math.ceil(exact) if round_up else math.floor(exact)
+        hundredths = total * (whole_number(value[:-1]) or 0)
+        return -(-hundredths // 100) if round_up else hundredths // 100
     return int(value or 0)
 
 
@@ -71,8 +72,7 @@ def was_resized(deployment: Object, replica_sets: Sequence[Object]) -> bool:
 
 
 def _number(replica_set: Object, annotation: str) -> int | None:
-    text = annotations_of(replica_set).get(annotation, "")
-    return int(text) if text.isdecimal() else None
+    return whole_number(annotations_of(replica_set).get(annotation, ""))
 
 
 def is_saturated(deployment: Object, new: Object | None) -> bool:

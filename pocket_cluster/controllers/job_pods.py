@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
+from pocket_cluster.api.numbers import whole_number
 from pocket_cluster.api.objects import Object, labels, name, namespace, owner_reference, parse_time
 from pocket_cluster.api.resources import JOBS
 
@@ -52,8 +53,7 @@ def is_tracked(pod: Object) -> bool:
 
 
 def index_of(pod: Object) -> int | None:
-    text = labels(pod).get(INDEX, "")
-    return int(text) if text.isdecimal() else None
+    return whole_number(labels(pod).get(INDEX, ""))
 
 
 def finish_time(pod: Object) -> datetime | None:

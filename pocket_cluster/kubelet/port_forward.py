@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Protocol
 
 from aiohttp import WSMsgType, web
 
+from pocket_cluster.api.numbers import whole_number
 from pocket_cluster.api.objects import uid
 from pocket_cluster.kubelet import spdy
 from pocket_cluster.kubelet.pod_network import localhost_of
@@ -84,11 +85,12 @@ def must_have_ports(request: web.Request) -> None:
 
 
 def _port_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+    number = whole_number(text)
+    if number is None or number > 65535:
         raise ValueError(f'unable to parse "{text}" as a port')
-    if int(text) < 1:
+    if not number:
         raise ValueError(f'port "{text}" must be > 0')
-    return int(text)
+    return number
 
 
 # --- one connection

@@ -170,7 +170,7 @@ class _Session:
                 streams.input.write(content)
                 await streams.input.drain()
         elif channel == RESIZE:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
                 size = json.loads(content)
                 streams.resize(int(size["Width"]), int(size["Height"]))
         elif channel == CLOSE and content[:1] == bytes([STDIN]) and self._socket.ws_protocol == V5:

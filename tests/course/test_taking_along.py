@@ -24,9 +24,9 @@ def my(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "my"
 
 
-def archive(**files: str) -> bytes:
+def archive(method: int = zipfile.ZIP_STORED, /, **files: str) -> bytes:
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as packed:
+    with zipfile.ZipFile(content, "w", method) as packed:
         for name, text in files.items():
             packed.writestr(name.replace("__", "/"), text)
     return content.getvalue()
@@ -65,6 +65,15 @@ def test_what_was_packed_is_restored_elsewhere(my: Path, tmp_path: Path, monkeyp
     assert (tmp_path / "other" / "manifests" / "own.yaml").read_text() == "mine"
 
 
+def test_what_no_archive_can_hold_is_left_out_and_old_files_are_packed(my: Path, tmp_path: Path) -> None:
+    (my / "old.yaml").write_text("old")
+    os.utime(my / "old.yaml", (0, 0))
+    os.mkfifo(my / "pipe")
+    (my / "nowhere").symlink_to(tmp_path / "nosuch")
+    with zipfile.ZipFile(pack()) as archive:
+        assert archive.namelist() == ["old.yaml"]
+
+
 def test_a_file_that_differs_is_kept_beside_the_one_that_comes_back(my: Path) -> None:
     (my / "own.yaml").write_text("new")
     (my / "same.yaml").write_text("same")
@@ -77,6 +86,7 @@ def test_a_file_that_differs_is_kept_beside_the_one_that_comes_back(my: Path) ->
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
+        (archive(zipfile.ZIP_LZMA, **{"ok.yaml": "1"}), "cannot be read .it is compressed in another way"),
         (b"not a zip", "This archive cannot be read"),
         (archive(**{"ok.yaml": "1", "..__..__evil": "2"}), r"would write outside of my/ \(\.\./\.\./evil\)"),
         (archive(**{"__evil": "2"}), "would write outside of my/"),
@@ -103,20 +113,23 @@ def test_a_bad_archive_changes_nothing(my: Path, content: bytes, sentence: str) 
     assert all_of(my) == before
 
 
-@pytest.mark.parametrize("refused", range(4))
-def test_what_fails_half_way_is_undone(my: Path, monkeypatch: pytest.MonkeyPatch, refused: int) -> None:
-    """Whichever of the four moves the system refuses: two files that differ, each moved aside and replaced."""
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()], ids=str)
+@pytest.mark.parametrize("refused", range(5))
+def test_what_fails_half_way_is_undone(
+    my: Path, monkeypatch: pytest.MonkeyPatch, refused: int, error: BaseException
+) -> None:
+    """Whichever of the five moves fails: two files that differ, each moved aside and replaced, and a new one."""
     for name in "ab":
         (my / name).write_text("mine")
     before, rename, moves = all_of(my), Path.rename, iter(range(100))
 
     def refusing(self: Path, target: Path) -> Path:
         if next(moves) == refused:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            raise error
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refusing)
-    with pytest.raises(CourseError, match=r"cannot be put back: .*No space left on device.* Nothing was changed\."):
+    with pytest.raises((CourseError, KeyboardInterrupt), match=r"^$|No space left on device.* Nothing was changed\."):
         unpack(archive(a="theirs", new__folder__c="theirs", b="theirs"))
     assert all_of(my) == before
 

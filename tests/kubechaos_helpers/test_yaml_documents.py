@@ -73,12 +73,26 @@ BOMB = "".join(
         ("a: " + "[" * 300 + "]" * 300 + "\n", 1, "exceeded max depth of 250"),
         ("a: " + "[" * 3000 + "]" * 3000 + "\n", None, "too many brackets"),
         (BOMB, 1, "document contains excessive aliasing"),
+        (f"a: &a {'x' * 1_000_000}\nb: [{'*a, ' * 11}]\n", 1, "document contains excessive aliasing"),
     ],
 )
 def test_what_is_not_yaml_is_said_with_its_line(text: str, line: int | None, problem: str) -> None:
     with pytest.raises(NotYaml, match=problem) as caught:
         list(documents(text))
     assert caught.value.line == line
+
+
+def test_ten_megabytes_may_be_copied_and_an_alias_counts_once() -> None:
+    text = f"a: &a {'x' * 1_000_000}\nb: [{'*a, ' * 10}]\n"
+    assert len(next(documents(text)).content["b"]) == 10
+    # Of 1,200 values half are copies; that the aliases themselves count makes them a third.
+    assert len(next(documents(f"a: &a x\nb: [{'*a, ' * 600}]\n")).content["b"]) == 600
+
+
+def test_of_many_maps_that_are_merged_the_first_counts() -> None:
+    maps = ", ".join(f"{{k{number}: {number}, same: {number}}}" for number in range(5000))
+    merged = next(documents(f"a:\n  <<: [{maps}]\n  k7: own\n")).content["a"]
+    assert (len(merged), merged["same"], merged["k7"], merged["k4999"]) == (5001, 0, "own", 4999)
 
 
 def test_what_stands_before_a_mistake_can_be_read() -> None:

@@ -1,12 +1,16 @@
 """A port that a test holds is nobody else's, and where there is none left, that is said."""
 
 import socket
+import tempfile
+from pathlib import Path
 
 import claimed_port
 import pytest
 
 
-def test_a_port_is_claimed_once_and_free_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_is_claimed_once_and_free_again_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # so that nobody else claims it in between
+    monkeypatch.setattr(claimed_port, "PORTS", range(29000, 30000))
     with claimed_port.claimed_port() as first:
         monkeypatch.setattr(claimed_port, "PORTS", range(first, first + 1))
         with pytest.raises(AssertionError, match=f"none of the ports {first} to {first} is free"):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 import sqlite3
+import ssl
 import stat
 import subprocess
 import sys
@@ -13,7 +17,7 @@ import pytest
 from eventually import DEADLINE_SECONDS
 
 from pocket_cluster import certificates, lifecycle
-from pocket_cluster.apiserver.database import Database, Revision, Unusable, examine
+from pocket_cluster.apiserver.database import SCHEMA, Database, Revision, Unusable, examine
 from pocket_cluster.home import Home
 
 
@@ -27,18 +31,13 @@ def test_a_folder_that_was_open_to_all_is_closed_and_what_is_written_is_private(
     home.path.mkdir()
     home.path.chmod(0o755)
     lifecycle.up(home)
-    try:
-        written = [path for path in home.path.rglob("*") if home.pods_dir not in path.parents and not path.is_socket()]
-        open_to_others = [path.name for path in written if path.stat().st_mode & 0o077]
-    finally:
-        lifecycle.down(home)
+    lifecycle.down(home)  # so that nothing is written while it is looked at
+    written = [path for path in home.path.rglob("*") if home.pods_dir not in path.parents]
+    open_to_others = {path.name for path in written if path.stat().st_mode & 0o077}
     assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
     assert home.database in written
-    assert {path.name for path in home.path.iterdir() if path.name in open_to_others} <= MADE_BY_THE_CALLER
-
-
-# By whoever starts the cluster, with the usual mode, in a folder that is closed.
-MADE_BY_THE_CALLER = {"up.lock"}
+    assert home.log_of("kubelet") in written
+    assert not open_to_others
 
 
 @pytest.mark.parametrize(("beside", "mode"), [("", 0o700), ("tokens.json", 0o700), ("thesis.txt", 0o755)])
@@ -73,8 +72,33 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damaged: str, content: str
     assert 0 < home.api_port < 65536
     assert home.address_block
     changed = {name for name in KEPT if (tmp_path / name).read_text() != before[name]}
-    assert changed <= ({*KEPT[3:]} if damaged in KEPT[3:] else {damaged})
+    made_again = {"ca.crt": KEPT[3:], "ca.key": KEPT[3:], "server.crt": KEPT[5:], "server.key": KEPT[5:]}
+    # The number of the block is asked for anew, and may be the same.
+    assert changed | {"address-block"} == {*made_again.get(damaged, [damaged]), "address-block"}
     assert not list(tmp_path.glob("*.new"))
+
+
+@pytest.mark.parametrize("copied", ["ca.crt", "ca.key", "server.crt", "server.key", "server.*", "ca.*"])
+def test_what_belongs_to_other_keys_is_made_again(tmp_path: Path, copied: str) -> None:
+    """Of a folder that was copied, or restored, in part."""
+    home = prepared(tmp_path / "one")
+    for file in prepared(tmp_path / "other").path.glob(copied):
+        shutil.copy(file, home.path)
+    home = prepared(home.path)
+    shake_hands(home.server_ssl_context(), ssl.create_default_context(cafile=home.path / "ca.crt"))
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """In memory; ssl.SSLError when the client does not trust the server."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for end in ends * 3:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert all(end.version() for end in ends)
 
 
 def prepared(folder: Path) -> Home:
@@ -91,7 +115,7 @@ def prepared(folder: Path) -> Home:
 
 def stored(path: Path, *statements: str) -> None:
     database = Database(path)
-    database.append([Revision(1, "configmaps", "default/a", True, False, b'{"metadata": {}}')])
+    database.append([Revision(1, "configmaps", "default/a", True, False, b'{"metadata": {"name": "a"}}')])
     for statement in statements:
         database._connection.execute(statement)
     database.close()
@@ -116,6 +140,22 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a row that is no object": (
         lambda path: stored(path, "INSERT INTO revisions VALUES (2, 'pods', 'a', 1, 0, '[]')"),
         "is damaged (revision 2 is no object)",
+    ),
+    "a row that is a number": (
+        lambda path: stored(path, "INSERT INTO revisions VALUES (2, 'pods', 'a', 1, 0, 5)"),
+        "is damaged (revision 2 is no object)",
+    ),
+    "a row without a name": (
+        lambda path: stored(path, "INSERT INTO revisions VALUES (2, 'pods', 'a', 1, 0, '{\"metadata\": {}}')"),
+        "is damaged (revision 2 is no object)",
+    ),
+    "a row that has no end": (
+        lambda path: stored(path, f"INSERT INTO revisions VALUES (2, 'pods', 'a', 1, 0, '{'[' * 100_000}')"),
+        "is damaged (maximum recursion depth",
+    ),
+    "a fact that is no number": (
+        lambda path: stored(path, "INSERT INTO facts VALUES ('compacted', 'x')"),
+        "is damaged (compacted is no number)",
     ),
     "a row that is no JSON": (
         lambda path: stored(path, "INSERT INTO revisions VALUES (2, 'pods', 'a', 1, 0, '{')"),
@@ -145,6 +185,35 @@ def test_what_cannot_be_used_is_told_and_not_changed(tmp_path: Path, name: str) 
         examine(tmp_path / "state.db")
     assert str(refusal.value).startswith(why)
     assert (tmp_path / "state.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("statement", ["BEGIN EXCLUSIVE", "PRAGMA locking_mode = EXCLUSIVE"])
+def test_what_cannot_be_read_now_is_not_called_damaged(tmp_path: Path, statement: str) -> None:
+    stored(tmp_path / "state.db", "PRAGMA journal_mode = DELETE")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute(statement)
+        other.execute("DELETE FROM facts")
+        with pytest.raises(Unusable, match=r"^cannot be read now \(database is locked\)$") as refusal:
+            examine(tmp_path / "state.db")
+    assert "reset" not in refusal.value.way_out
+
+
+def test_a_file_that_nobody_may_open_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()  # as root, who may open everything
+    with pytest.raises(Unusable, match=r"^cannot be read now \((unable to open database file|disk I/O error)\)$"):
+        examine(tmp_path / "state.db")
+
+
+@pytest.mark.parametrize("number", range(1, 4))
+def test_a_first_start_that_was_cut_anywhere_is_gone_on_with(tmp_path: Path, number: int) -> None:
+    statements = [each for each in re.split(r";\n", re.sub("--.*", "", SCHEMA)) if each.strip()]
+    assert len(statements) == 3
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as connection:
+        for statement in statements[:number]:
+            connection.execute(statement)
+    examine(tmp_path / "state.db")
+    Database(tmp_path / "state.db").close()
+    examine(tmp_path / "state.db")
 
 
 def test_nothing_stored_and_what_the_first_releases_stored_can_be_used(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_the_oldest_stranger_makes_room_and_who_has_shown_a_token_stays(
 def test_a_stranger_who_says_nothing_or_no_end_is_let_go(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strangers, "SECONDS", 0.3)
+    monkeypatch.setattr(strangers, "SECONDS", 2.0)
 
     async def story(door: Door) -> None:
         silent = await asyncio.open_connection("127.0.0.1", door.port)
@@ -145,6 +145,7 @@ def up_with_open_files(home: Home, number: int) -> subprocess.CompletedProcess[s
 def test_silent_connections_keep_nobody_out_and_fill_no_log(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     allowed = 256
+    assert limits.open_files() > 3 * allowed  # of this process
     assert up_with_open_files(home, allowed).returncode == 0
     try:
         with silent_connections(home.api_port, 2 * allowed):
@@ -203,9 +204,32 @@ for number in range(1000):
     assert (tmp_path / "a.log").read_text().splitlines()[-1].startswith("line 999 ")
 
 
+def test_a_log_that_could_not_be_begun_anew_is_begun_later(tmp_path: Path) -> None:
+    """As when the disk is full for a moment after the old one was moved away."""
+    program = f"""
+import logging
+from pathlib import Path
+from pocket_cluster import limits
+limits.LARGEST_LOG_BYTES = 10_000
+log = Path({str(tmp_path)!r}, "a.log")
+limits.log_to(log)
+logging.basicConfig(handlers=[limits.BoundedLog(log)], format="%(message)s")
+begin, limits.log_to = limits.log_to, lambda path: open("/nosuch/folder")
+for number in range(1000):
+    if number == 500:
+        limits.log_to = begin
+    logging.error("line %d of a log %s", number, "." * 80)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=DEADLINE_SECONDS)
+    assert (tmp_path / "a.log").read_text().splitlines()[-1].startswith("line 999 ")
+    assert (tmp_path / "a.log").stat().st_size < 10_200
+
+
 def test_what_prints_without_end_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LARGEST_LOG_BYTES", 100)
     (tmp_path / "runtime.log").write_text("x" * 201)
+    (tmp_path / "runtime.log.1").write_text("x" * 201)
     (tmp_path / "kubelet.log").write_text("x" * 200)
     limits.bound_logs(tmp_path)
-    assert [(tmp_path / f"{name}.log").stat().st_size for name in ("runtime", "kubelet")] == [0, 200]
+    names = ("runtime.log", "runtime.log.1", "kubelet.log")
+    assert [(tmp_path / name).stat().st_size for name in names] == [0, 0, 200]

@@ -16,11 +16,23 @@ JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patc
 STRATEGIC_PATCH, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 
 LABELS = {"app": "web"}
-POD = {"containers": [{"name": "web", "image": "local/web:v1", "ports": [{"containerPort": 3000}], "env": []}]}
-TEMPLATE = {"metadata": {"labels": LABELS}, "spec": POD}
-DEPLOYMENT = {"replicas": 2, "selector": {"matchLabels": LABELS}, "template": TEMPLATE, "strategy": {}}
+LIMITS = {"limits": {"cpu": "250m", "memory": "64Mi"}}
+CONTAINER = {"name": "web", "image": "local/web:v1", "ports": [{"containerPort": 3000}], "env": [], "resources": LIMITS}
+POD = {"terminationGracePeriodSeconds": 30, "nodeName": "a", "containers": [CONTAINER]}
+TEMPLATE = {"metadata": {"labels": LABELS}, "spec": {"containers": [CONTAINER]}}
+STRATEGY = {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+DEPLOYMENT = {"replicas": 2, "selector": {"matchLabels": LABELS}, "template": TEMPLATE, "strategy": STRATEGY}
+MANAGED = {
+    "manager": "me",
+    "operation": "Update",
+    "apiVersion": "v1",
+    "time": "2026-01-02T03:04:05Z",
+    "fieldsType": "FieldsV1",
+    "fieldsV1": {"f:data": {".": {}, "f:a": {}}, "f:metadata": {"f:finalizers": {'v:"a"': {}}}},
+}
 OBJECTS: dict[str, Any] = {
     f"{NAMESPACE}/configmaps": {"metadata": {"name": "a", "labels": LABELS}, "data": {"a": "b"}, "binaryData": {}},
+    f"{NAMESPACE}/configmaps?fieldManager=other": {"metadata": {"name": "a", "managedFields": [MANAGED]}, "data": {}},
     f"{NAMESPACE}/secrets": {"metadata": {"name": "a"}, "stringData": {"a": "b"}, "type": "Opaque"},
     f"{NAMESPACE}/pods": {"metadata": {"name": "a", "labels": LABELS, "annotations": {}}, "spec": POD},
     f"{NAMESPACE}/services": {
@@ -36,6 +48,21 @@ OBJECTS: dict[str, Any] = {
     f"{APPS}/deployments": {"metadata": {"name": "a"}, "spec": DEPLOYMENT},
     f"{BATCH}/jobs": {"metadata": {"name": "a"}, "spec": {"template": {"spec": {**POD, "restartPolicy": "Never"}}}},
     "/api/v1/namespaces": {"metadata": {"name": "a"}},
+}
+# What is asked of one object; each is answered and none is stored.
+ACTIONS: dict[str, Any] = {
+    f"{NAMESPACE}/pods/a/binding": {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "a"}},
+    f"{NAMESPACE}/pods/a/eviction": {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": "a"},
+        "deleteOptions": {"gracePeriodSeconds": 5, "preconditions": {"uid": "a"}},
+    },
+    "/api/v1/namespaces/a/finalize": {"metadata": {"name": "a"}, "spec": {"finalizers": ["kubernetes"]}},
+    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": {
+        "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}
+    },
+    "/apis/authentication.k8s.io/v1/selfsubjectreviews": {"metadata": {}},
 }
 PATCHES: dict[str, Any] = {
     JSON_PATCH: [
@@ -96,6 +123,7 @@ ODD_VALUES: tuple[Any, ...] = (
     2**31,
     2**63,
     -(2**63) - 1,
+    2**63 - 1,
     10**400,
     "",
     " ",
@@ -116,6 +144,9 @@ ODD_VALUES: tuple[Any, ...] = (
     [{"name": 1}],
     "9" * 5000,
     {"a" * 300: {}},
+    {"a\nb\0": 1},
+    "9" * 5000 + "%",
+    "1e99999",
 )
 ODD_TEXTS = (
     "",
@@ -208,20 +239,46 @@ def requests(seed: int, number: int) -> Iterator[Request]:
 
 
 def _valid(random: Random) -> Request:
+    if random.random() < 0.1:
+        path, obj = random.choice(list(ACTIONS.items()))
+        return Request("PUT" if "finalize" in path else "POST", path, {"Content-Type": JSON}, _text(obj))
     path, obj = random.choice(list(OBJECTS.items()))
     method = random.choice(("GET", "GET", "POST", "POST", "POST", "PUT", "PATCH", "PATCH", "PATCH", "DELETE"))
     if method in ("PUT", "PATCH") or random.random() < 0.3:
-        path += "/a"
+        collection, question, query = path.partition("?")
+        path = f"{collection}/a{question}{query}"
     if method == "PATCH":
         kind, content = random.choice(list(PATCHES.items()))
         return Request(method, path, {"Content-Type": kind}, _text(content))
     if method in ("POST", "PUT"):
-        return Request(method, path, {"Content-Type": random.choice((JSON, JSON, YAML, PROTOBUF))}, _text(obj))
+        kind = random.choice((JSON, JSON, YAML, PROTOBUF))
+        body = _protobuf(random) if kind == PROTOBUF and path.endswith("/configmaps") else _text(obj)
+        return Request(method, path, {"Content-Type": kind}, body)
     return Request(method, path, {}, b"" if method == "GET" else _text({"propagationPolicy": "Background"}))
 
 
 def _text(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+def _protobuf(random: Random) -> bytes:
+    """A ConfigMap as Go's clients send it."""
+    made = _field(1, random.choice((0, 1, 2**31, 2**62))) + _field(2, 5)
+    metadata = _field(1, b"a") + _field(8, made)
+    config_map = _field(1, metadata) + _field(2, _field(1, b"a") + _field(2, b"b"))
+    return b"k8s\0" + _field(1, _field(1, b"v1") + _field(2, b"ConfigMap")) + _field(2, config_map)
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """One field of a protobuf message: its number and kind, then its value."""
+    if isinstance(value, int):
+        return bytes([number << 3]) + _varint(value)
+    return bytes([number << 3 | 2]) + _varint(len(value)) + value
+
+
+def _varint(number: int) -> bytes:
+    head, rest = number & 0x7F, number >> 7
+    return bytes([head | 0x80]) + _varint(rest) if rest else bytes([head])
 
 
 # --- spoiling

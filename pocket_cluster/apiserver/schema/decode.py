@@ -19,6 +19,7 @@ from pocket_cluster.api.objects import Object
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.body import DecodeError, TwiceGiven, WrittenNumber, unrecognized
 from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
+from pocket_cluster.apiserver.schema.field_errors import go_string
 from pocket_cluster.apiserver.schema.go_values import json_type
 
 TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
@@ -129,10 +130,10 @@ class _Decoder:
             child = f"{path}.{key}" if path else key
             field = schema.fields.get(key)
             if field is None:
-                self.notes.append(f'unknown field "{child}"')
+                self.notes.append(f"unknown field {go_string(child)}")
                 continue
             if is_again:
-                self.notes.append(f'duplicate field "{child}"')
+                self.notes.append(f"duplicate field {go_string(child)}")
             if item is None:
                 continue
             place = ".".join(part for part in (go_path, _embedded_in(schema.name, key), key) if part)
@@ -176,7 +177,7 @@ class _Decoder:
         for key, item, is_again in given(items):
             child = f"{path}.{key}"
             if is_again:
-                self.notes.append(f'duplicate field "{child}"')
+                self.notes.append(f"duplicate field {go_string(child)}")
             found[key] = of.zero if item is None else self.value(of, item, struct, go_path, child)
         return {key: item for key, item in found.items() if item is not DROPPED}
 

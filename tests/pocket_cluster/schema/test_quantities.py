@@ -10,6 +10,8 @@ WRITTEN = {
     "1000m": "1", "0.5": "500m", "1024Mi": "1Gi", "1.5Gi": "1536Mi", "1000Ki": "1000Ki", "100000k": "100M",
     "1e3": "1e3", "0.1Mi": "104857600m", "1.0": "1", "100Ki": "100Ki", "0": "0", "12e6": "12e6", "2048": "2048",
     "1E": "1E", ".5": "500m", "1000000": "1M", "0.001Ki": "1024m", "0Mi": "0", "10E2": "1e3", "-1": "-1",
+    "9223372036854775808": "9223372036854775808", "16Ei": "9223372036854775807", "-16Ei": "-9223372036854775807",
+    "9" * 309: "9" * 309, "0." + "0" * 306 + "1": "1n",
 }  # fmt: skip
 
 
@@ -18,9 +20,17 @@ def test_a_quantity_has_one_way_of_being_written(text: str) -> None:
     assert quantity.canonical(text) == WRITTEN[text]
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1 Gi", "1gi", "--1", "1e", "Ki", "1.5.5", "0x10", "1\n2"])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "1 Gi", "1gi", "--1", "1e", "Ki", "1.5.5", "0x10", "1\n2", "9" * 310, "9" * 5000]
+)
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(quantity.QuantityError, match="quantities must match the regular expression"):
+        quantity.canonical(text)
+
+
+@pytest.mark.parametrize("text", ["1e" + "9" * 5000, "1e-" + "9" * 50])
+def test_an_exponent_has_64_bits(text: str) -> None:
+    with pytest.raises(quantity.QuantityError, match="unable to parse quantity's suffix"):
         quantity.canonical(text)
 
 

@@ -36,6 +36,15 @@ def validate_namespace(namespace: Object) -> Errors:
     return errors
 
 
+def validate_finalizing(namespace: Object) -> Errors:
+    """What a request to a namespace's ``finalize`` may not ask for (ValidateNamespaceFinalizeUpdate)."""
+    errors: Errors = []
+    for index, finalizer in enumerate((namespace.get("spec") or {}).get("finalizers") or []):
+        path = f"spec.finalizers[{index}]"
+        errors += invalid_all(path, finalizer, formats.label_key(finalizer)) + standard_finalizer(finalizer, path)
+    return errors
+
+
 def validate_namespace_update(new: Object, old: Object) -> Errors:
     return validate_namespace(new) + validate_metadata_update(new["metadata"], old["metadata"])
 

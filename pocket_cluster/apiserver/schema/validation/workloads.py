@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pocket_cluster.api.numbers import whole_number
 from pocket_cluster.api.objects import Object
 from pocket_cluster.api.selectors import SelectorError, from_label_selector_object
 from pocket_cluster.apiserver.schema.field_errors import (
@@ -210,5 +211,4 @@ def _amount(value: Any) -> int:
     """The number before the percent sign, or the number; a text that is neither counts as nothing."""
     if isinstance(value, int):
         return value
-    found = re.fullmatch(r"([+-]?\d+)%?", value)
-    return int(found[1]) if found else 0
+    return whole_number(value.removesuffix("%").lstrip("+-")) or 0
