@@ -30,9 +30,11 @@ GATE = {
 FULL = GATE | {
     "more": ["python3", "lab.py", "test", "-m", "full", "-n", "4", "--dist", "loadfile"],
     "robust": [
-        *("env", "KUBECHAOS_MALFORMED=100000", "KUBECHAOS_CHAOS=2000", "python3", "lab.py", "test", "-s"),
-        *("tests/pocket_cluster/apiserver/test_malformed.py", "tests/pocket_cluster/test_chaos.py"),
+        *("env", "KUBECHAOS_MALFORMED=100000", "KUBECHAOS_FRAMES=5000", "KUBECHAOS_CHAOS=10000"),
+        *("python3", "lab.py", "test", "-s", "tests/pocket_cluster/apiserver/test_malformed.py"),
+        *("tests/pocket_cluster/streams/test_malformed_frames.py", "tests/pocket_cluster/test_chaos.py"),
     ],
+    "soak": [".venv/bin/python", "benchmarks/soak.py", "--plot", str(TOOLS / "soak.svg")],
     "wheelhouse": [".ci/wheelhouse"],
     "fresh": [".ci/fresh"],
     "binder": [".ci/binder"],

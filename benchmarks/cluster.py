@@ -22,6 +22,8 @@ from typing import Any
 
 from kubernetes import client, config, watch
 
+from pocket_cluster.health import noted_processes
+
 ROOT = Path(__file__).parent.parent
 DUAL = ROOT / "manifests" / "02-two-deployments-one-service" / "dual.yaml"
 DEADLINE = 120
@@ -86,12 +88,16 @@ class Bench:
         return seconds()
 
     def scale_to_fifty(self) -> float:
+        return self.scale_to(50)
+
+    def scale_to(self, number: int) -> float:
         self.clear()
         self.apply()
         self.until(self.apps.list_namespaced_deployment, _all_available(2))
         with _timer() as seconds:
-            self.apps.patch_namespaced_deployment_scale("kubechaos-custom", "default", {"spec": {"replicas": 49}})
-            self.until(self.slices.list_namespaced_endpoint_slice, _ready_endpoints(50))
+            wanted = {"spec": {"replicas": number - 1}}
+            self.apps.patch_namespaced_deployment_scale("kubechaos-custom", "default", wanted)
+            self.until(self.slices.list_namespaced_endpoint_slice, _ready_endpoints(number))
         return seconds()
 
     def rolling_restart_of_ten(self) -> float:
@@ -186,10 +192,19 @@ def pocket(home: Path, *arguments: str) -> float:
     return seconds()
 
 
-def memory(home: Path) -> float:
-    """MB (PSS) of the supervisor and everything below it."""
+def memory(home: Path) -> dict[str, float]:
+    """MB (PSS) of each process of the cluster, by its name, and of all pods together."""
     supervisor = int((home / "run" / "supervisor.pid").read_text())
-    return sum(pss(pid) for pid in _family(supervisor)) / 1024
+    names = {process.pid: name for name, process in noted_processes(home / "run").items()} | {supervisor: "supervisor"}
+    found = dict.fromkeys((*names.values(), "pods"), 0.0)
+    for pid in _family(supervisor):
+        found[names.get(pid, "pods")] += pss(pid) / 1024
+    return found
+
+
+def show_memory(title: str, found: dict[str, float]) -> None:
+    parts = ", ".join(f"{name} {size:.0f}" for name, size in found.items())
+    print(f"memory, {title}: {sum(found.values()):.0f} MB ({parts})", flush=True)
 
 
 def _family(parent: int) -> list[int]:
@@ -259,13 +274,15 @@ def run(home: Path, options: argparse.Namespace) -> None:
     print(f"up, when up: median {statistics.median(warm):.2f} s")
     for context, name in (("original", "local/kubechaos:v1"), ("custom", "local/kubechaos:v2")):
         pocket(home, "build", str(ROOT / "images" / context), name)
-    print(f"memory, idle: {memory(home):.0f} MB")
+    show_memory("idle", memory(home))
     benches = {"pocket": Bench(str(home / "kubeconfig"))}
     if options.against:
         benches["other"] = Bench(options.against)
     compare(benches, options.rounds)
     benches["pocket"].scale_to_fifty()
-    print(f"memory, 50 pods: {memory(home):.0f} MB")
+    show_memory("50 pods", memory(home))
+    hundred, two_hundred = (benches["pocket"].scale_to(number) for number in (100, 200))
+    print(f"200 pods Ready: {two_hundred / hundred:.2f} x the time of 100")
     for bench in benches.values():
         bench.clear()
 

@@ -17,6 +17,7 @@ from pocket_cluster.apiserver.allocation import Allocator
 from pocket_cluster.apiserver.bootstrap import create_first_objects
 from pocket_cluster.apiserver.database import Database
 from pocket_cluster.apiserver.deletion import Deleter
+from pocket_cluster.apiserver.event_ttl import forget_old_events
 from pocket_cluster.apiserver.kubelets import Kubelets
 from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
@@ -60,9 +61,10 @@ async def run(home: Home, stop: asyncio.Event) -> None:
     door = Door((LOOPBACK, home.api_port), runner.server, home.server_ssl_context())
     logger.info("serving at %s", home.server)
     say_that_it_serves(home.run_dir, "apiserver")
-    compaction = asyncio.create_task(_compact_for_ever(store))
+    forgetting = [asyncio.create_task(_compact_for_ever(store)), asyncio.create_task(forget_old_events(store))]
     await stop.wait()
-    compaction.cancel()
+    for task in forgetting:
+        task.cancel()
     door.close()
     await runner.cleanup()
     await kubelets.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
@@ -61,6 +62,10 @@ async def _refusals_as_status(request: web.Request, handler: Handler) -> web.Str
         return status_response(errors.method_not_allowed())
     except web.HTTPException:
         raise
+    except sqlite3.Error as error:
+        logger.warning("%s %s: nothing was written: %s", request.method, request.path, error)
+        why = f"Internal error occurred: nothing was written: {error}. See whether the disk is full."
+        return status_response(errors.internal(why))
     except Exception as error:
         logger.exception("%s %s", request.method, request.path_qs)
         return status_response(errors.internal(f"Internal error occurred: {type(error).__name__}: {error}"))

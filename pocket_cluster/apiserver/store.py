@@ -15,11 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pocket_cluster.api.objects import Object
+from pocket_cluster.api.resources import EVENTS
 from pocket_cluster.apiserver.database import Database, Revision
+from pocket_cluster.apiserver.registry import BY_RESOURCE
 
-# Events that a late watcher can still be given, and how many a watcher may lag behind before it is cut off.
-WINDOW = 20_000
+# What a late watcher can still be given, in bytes of JSON, and how many events a watcher may lag behind before it is
+# cut off.
+WINDOW_BYTES = 16 * 2**20
 LONGEST_LAG = 10_000
+# Of these the present state is kept as JSON too: many, and nobody asks for one.
+SELDOM_READ = (BY_RESOURCE[EVENTS].collection,)
 # So many events later a superseded state is needed by few watchers: it is kept as JSON, a tenth of the memory.
 RECENT = 32
 
@@ -123,14 +128,16 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._objects: dict[str, dict[str, Entry]] = {}
-        self._window: deque[Event] = deque(maxlen=WINDOW)
+        self._window: deque[Event] = deque()
+        self._window_bytes = 0
         self._watchers: dict[str, set[Watcher]] = {}
         self._waiting: list[_Write] = []
         self._turns: dict[tuple[str, str], _Turn] = {}
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "database")
         self.revision = database.newest()
-        self._forgotten = database.compacted()
+        # Lists of the past are possible from the one revision on, watches after the other.
+        self._compacted = self._untold = database.compacted()
         for revision in database.all_revisions():
             self._remember(self._replay(revision))
 
@@ -152,7 +159,7 @@ class Store:
 
     async def list_at(self, collection: str, revision: int) -> list[tuple[str, Entry]]:
         """The collection as it was at a revision; Expired when that is compacted."""
-        if revision < self._forgotten:
+        if revision < self._compacted:
             raise Expired
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._thread, self._database.list_at, collection, revision)
@@ -164,7 +171,7 @@ class Store:
         """A watcher that gets every event after a revision (None: from now on); Expired when some are forgotten."""
         watcher = Watcher(collection)
         if after is not None:
-            if after < self._oldest_known() - 1 and after < self.revision:
+            if after < self._untold and after < self.revision:
                 raise Expired
             for event in self._window:
                 if event.revision > after and event.collection == collection:
@@ -174,12 +181,6 @@ class Store:
 
     def unwatch(self, watcher: Watcher) -> None:
         self._watchers.get(watcher.collection, set()).discard(watcher)
-
-    def _oldest_known(self) -> int:
-        oldest = self._forgotten + 1
-        if len(self._window) == WINDOW:
-            oldest = max(oldest, self._window[0].revision)
-        return oldest
 
     # --- writing
 
@@ -268,9 +269,12 @@ class Store:
         else:
             objects[event.key] = event.entry
         self._window.append(event)
+        self._window_bytes += len(event.entry.encoded)
+        while self._window_bytes > WINDOW_BYTES:
+            self._shorten_window()
         if len(self._window) > RECENT:
             past = self._window[-RECENT]
-            for entry in (past.previous, past.entry if past.deleted else None):
+            for entry in (past.previous, past.entry if past.deleted or past.collection in SELDOM_READ else None):
                 if entry:
                     entry.keep_encoded()
 
@@ -285,9 +289,15 @@ class Store:
         """Forget the past before ``revision``; lists and watches from before it are then refused."""
         revision = min(revision, self.revision)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._database.compact, revision)
-        self._forgotten = max(self._forgotten, revision)
+        self._compacted = max(self._compacted, revision)
         while self._window and self._window[0].revision <= revision:
-            self._window.popleft()
+            self._shorten_window()
+        self._untold = max(self._untold, revision)
+
+    def _shorten_window(self) -> None:
+        oldest = self._window.popleft()
+        self._window_bytes -= len(oldest.entry.encoded)
+        self._untold = oldest.revision
 
 
 def _refuse(writes: Iterable[_Write], error: Exception) -> None:

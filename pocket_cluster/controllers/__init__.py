@@ -15,7 +15,6 @@ from pocket_cluster.controllers.controller import Controller, Informers
 from pocket_cluster.controllers.deployment import DeploymentController
 from pocket_cluster.controllers.endpoint_slice import EndpointSliceController
 from pocket_cluster.controllers.endpoints import EndpointsController
-from pocket_cluster.controllers.event_ttl import EventTtlController
 from pocket_cluster.controllers.garbage_collector import GarbageCollector
 from pocket_cluster.controllers.job import JobController
 from pocket_cluster.controllers.namespace import NamespaceController
@@ -33,7 +32,6 @@ WITHOUT_OPTIONS: tuple[type[Controller], ...] = (
     NamespaceController,
     GarbageCollector,
     NodeLifecycleController,
-    EventTtlController,
 )
 
 

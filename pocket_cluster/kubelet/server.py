@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from pocket_cluster.addresses import LOOPBACK
 from pocket_cluster.home import Home
@@ -29,7 +28,7 @@ class KubeletServer:
         self.port = 0
 
     async def start(self) -> None:
-        application = web.Application(middlewares=[self._authenticate])
+        application = web.Application(middlewares=[_let_go, self._authenticate])
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         application.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         application.router.add_get("/portForward/{namespace}/{pod}", self._port_forward)
@@ -99,12 +98,18 @@ class KubeletServer:
         response.enable_chunked_encoding()
         await response.prepare(request)
         path = logs.path_of(worker.folder, container, attempt)
-        try:
-            async for chunk in logs.read(path, options, lambda: worker.runs(container, attempt)):
-                await response.write(chunk)
-        except (ConnectionResetError, asyncio.CancelledError):
-            pass  # the reader has gone
+        async for chunk in logs.read(path, options, lambda: worker.runs(container, attempt)):
+            await response.write(chunk)
         return response
+
+
+@web.middleware
+async def _let_go(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A client that goes away ends its own connection, at whatever point, and is nothing to write down."""
+    try:
+        return await handler(request)
+    except ClientConnectionResetError:
+        return web.Response()  # to nobody
 
 
 def _must_be_websocket(request: web.Request) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -37,7 +38,9 @@ CONFIG_MAPS, PODS = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces
 SERVICES = "/api/v1/namespaces/default/services"
 LABELS = {"app": "chaos"}
 MERGE = "application/merge-patch+json"
+UNANSWERED = (ConnectionError, http.client.HTTPException, ssl.SSLError, urllib.error.URLError, TimeoutError)
 Answer = Any
+MOST_SILENT = 300  # so that this process keeps some descriptors too
 
 
 class Chaos:
@@ -48,7 +51,8 @@ class Chaos:
         self.replicas: dict[str, int] = {}
         self.generation: dict[str, str] = {}
         self.written: dict[str, str] = {}
-        self.codes = Counter[int]()
+        self.codes = Counter[int | str]()
+        self.node_port = 0
         self._silent: list[socket.socket] = []
         self._number = 0
 
@@ -60,7 +64,7 @@ class Chaos:
         def answered() -> Answer:
             try:
                 return _send(self._home, method, path, body, kind)
-            except (ConnectionError, http.client.HTTPException, ssl.SSLError, urllib.error.URLError, TimeoutError):
+            except UNANSWERED:
                 return None  # killed or paused just now
 
         code, found = eventually(answered, f"{method} {path} is answered")
@@ -103,7 +107,8 @@ class Chaos:
             self.generation[name] = str(self._number)
 
     def delete(self) -> None:
-        if name := self._one():
+        """Never the last one: there is to be something that can break."""
+        if (name := self._one()) and len(self.replicas) > 1:
             self.ask("DELETE", f"{DEPLOYMENTS}/{name}", {"propagationPolicy": "Background"})
             eventually(lambda: self.ask("GET", f"{DEPLOYMENTS}/{name}")["kind"] == "Status", f"{name} is gone")
             del self.replicas[name]
@@ -114,6 +119,23 @@ class Chaos:
         name, text = f"written-{self._number}", str(self._random.random())
         self.ask("POST", CONFIG_MAPS, {"metadata": {"name": name}, "data": {"text": text}})
         self.written[name] = text
+
+    def serve(self) -> None:
+        ports = [{"port": 3000, "targetPort": 3000}]
+        spec = {"type": "NodePort", "selector": LABELS, "ports": ports}
+        found = self.ask("POST", SERVICES, {"metadata": {"name": "chaos"}, "spec": spec})
+        self.node_port = found["spec"]["ports"][0]["nodePort"]
+
+    def visit(self) -> None:
+        """Whoever answers is one of the pods; it may be nobody."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.node_port, timeout=5)) as connection:
+            try:
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                assert (answer.status, b"web-" in answer.read()) == (200, True)
+                self.codes["visited"] += 1
+            except (OSError, http.client.HTTPException):
+                self.codes["nobody"] += 1
 
     def remove_a_pod(self) -> None:
         pods = self.ask("GET", PODS)["items"]
@@ -140,10 +162,46 @@ class Chaos:
             finally:
                 os.kill(process, signal.SIGCONT)
 
+    def fill_the_disk(self) -> None:
+        """To the database no byte more can be written; what is refused then is written afterwards."""
+        process = process_of(self._home, "apiserver")
+        with self._limited(process, resource.RLIMIT_FSIZE, 0), contextlib.suppress(*UNANSWERED):
+            code, body = _send(self._home, "POST", CONFIG_MAPS, {"metadata": {"name": "full"}}, "application/json")
+            self.codes[f"{code} on a full disk"] += 1
+            assert code == 201 or "nothing was written: disk I/O error. See whether the disk is full." in str(body)
+        self.ask("DELETE", f"{CONFIG_MAPS}/full")
+        self.write()
+
+    def use_up_descriptors(self) -> None:
+        """A process cannot open another file or connection while something is written."""
+        name = self._random.choice(sorted(PROCESSES))
+        process = process_of(self._home, name)
+        with contextlib.suppress(FileNotFoundError):
+            used = len(list(Path("/proc", str(process), "fd").iterdir()))
+            with self._limited(process, resource.RLIMIT_NOFILE, used):
+                if name == "apiserver":
+                    self.connect_and_say_nothing()
+                else:
+                    self.write()
+                    self.remove_a_pod()
+
+    @contextlib.contextmanager
+    def _limited(self, process: int, limit: int, most: int) -> Iterator[None]:
+        with contextlib.suppress(ProcessLookupError):
+            before = resource.prlimit(process, limit)
+            resource.prlimit(process, limit, (most, before[1]))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process, limit, before)
+
     def connect_and_say_nothing(self) -> None:
         for _ in range(30):
             with contextlib.suppress(OSError):
                 self._silent.append(socket.create_connection(("127.0.0.1", self._home.api_port)))
+        while len(self._silent) > MOST_SILENT:
+            self._silent.pop(0).close()
 
     def kill_everything(self) -> None:
         os.killpg(int((self._home.run_dir / "supervisor.pid").read_text()), signal.SIGKILL)
@@ -168,9 +226,10 @@ def _send(home: Home, method: str, path: str, body: Any, kind: str) -> tuple[int
 
 
 def steps_of(chaos: Chaos, random: Random) -> Iterator[Callable[[], None]]:
-    work = [chaos.apply, chaos.scale, chaos.roll, chaos.write, chaos.remove_a_pod]
-    harm = [chaos.kill, chaos.kill, chaos.pause, chaos.connect_and_say_nothing]
+    work = [chaos.apply, chaos.apply, chaos.scale, chaos.roll, chaos.write, chaos.remove_a_pod, chaos.visit]
+    harm = [chaos.kill, chaos.pause, chaos.connect_and_say_nothing, chaos.fill_the_disk, chaos.use_up_descriptors]
     rare = [chaos.delete, chaos.kill_everything]
+    yield chaos.serve
     yield chaos.apply
     for _ in range(STEPS):
         yield random.choice(random.choice([work, work, harm, rare] if random.random() < 0.5 else [work, harm]))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pocket_cluster.apiserver import LONGEST_LINE
+from pocket_cluster.apiserver import store as storage
+from pocket_cluster.apiserver.database import Database
 from pocket_cluster.apiserver.schema.body import DecodeError, parse_body
 from pocket_cluster.apiserver.server import LARGEST_BODY
-from pocket_cluster.apiserver.store import LONGEST_LAG, Entry, Event, Watcher
+from pocket_cluster.apiserver.store import LONGEST_LAG, Entry, Event, Expired, Store, Watcher
 from pocket_cluster.yaml_values import MOST_DEPTH, MOST_DIGITS
 
 HEAD, TAIL = b'{"metadata":{"name":"large"},"data":{"a":"', b'"}}'
@@ -80,3 +84,23 @@ def test_a_watcher_that_lags_behind_is_cut_off() -> None:
     assert not watcher.lagging
     watcher.put(event)
     assert watcher.lagging
+
+
+def test_the_past_that_watches_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bytes; who comes later lists anew, and lists of the past still go further back."""
+
+    async def steps() -> tuple[list[int], int]:
+        store = Store(Database(tmp_path / "state.db"))
+        for number in range(10):
+            await store.write("core/pods", str(number), 0, {"metadata": {"name": "a"}, "text": "x" * 1000})
+        size = len((store.get("core/pods", "9") or Entry({}, 0, b"")).encoded)
+        monkeypatch.setattr(storage, "WINDOW_BYTES", 5 * size)
+        await store.write("core/pods", "10", 0, {"metadata": {"name": "b"}, "text": "x" * 999})
+        told = [event.revision for event in store.watch("core/pods", 6).take()]
+        with pytest.raises(Expired):
+            store.watch("core/pods", 5)
+        listed = await store.list_at("core/pods", 3)
+        await store.close()
+        return told, len(listed)
+
+    assert asyncio.run(steps()) == ([7, 8, 9, 10, 11], 3)
