@@ -62,10 +62,16 @@ class Correlator:
         if now - similar.last > SIMILAR_SECONDS:
             similar.messages.clear()
         similar.last = now
+        self._forget_quiet_kinds(now)
         if message in similar.messages or len(similar.messages) < MOST_SIMILAR - 1:
             similar.messages.add(message)
             return Told((*kind, message), message)
         return Told(kind, f"(combined from similar events): {message}")
+
+    def _forget_quiet_kinds(self, now: float) -> None:
+        """Those that would begin anew anyway; the order is that of when each was told last."""
+        while now - next(iter(self._kinds.values())).last > SIMILAR_SECONDS:
+            self._kinds.popitem(last=False)
 
     def _allows(self, about: str) -> bool:
         now, allowance = self._clock(), _recall(self._allowances, about, _Allowance)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from typing import NamedTuple
 
 import aiohttp
 
@@ -19,13 +20,21 @@ logger = logging.getLogger(__name__)
 REMEMBERED = 1024
 
 
+class Written(NamedTuple):
+    """An Event that may have to be counted up."""
+
+    name: str
+    namespace: str
+    times: int
+
+
 class EventRecorder:
     """Writes Events; the same event again raises the count of the first, and many similar ones share one."""
 
     def __init__(self, client: Client, component: str, host: str = "") -> None:
         self._client = client
         self._source = {"component": component} | ({"host": host} if host else {})
-        self._known: OrderedDict[tuple[str, ...], Object] = OrderedDict()
+        self._known: OrderedDict[tuple[str, ...], Written] = OrderedDict()
         self._correlator = Correlator()
 
     async def event(
@@ -36,15 +45,16 @@ class EventRecorder:
         if told is None:
             return
         involved, place = _reference(resource, obj, field_path), (*told.key, field_path)
-        known = self._known.get(place)
+        known, event = self._known.get(place), None
         try:
-            event = await (
-                self._repeat(known, told.message) if known else self._first(involved, kind, reason, told.message)
-            )
+            if known:
+                event = await self._repeat(known, told.message)
+            if event is None:
+                event = await self._first(involved, kind, reason, told.message)
         except (ApiError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             logger.info("event %s of %s was not recorded: %s", reason, name(obj), error)
             return
-        self._remember(place, event)
+        self._remember(place, Written(name(event), namespace(event), event["count"]))
 
     async def _first(self, involved: Object, kind: str, reason: str, message: str) -> Object:
         moment = now()
@@ -64,17 +74,17 @@ class EventRecorder:
         }
         return await self._client.create(EVENTS, event, where)
 
-    async def _repeat(self, known: Object, message: str) -> Object:
-        change = {"count": known["count"] + 1, "lastTimestamp": now(), "message": message}
+    async def _repeat(self, known: Written, message: str) -> Object | None:
+        """The Event after it was counted up; None when it is no longer there."""
+        change = {"count": known.times + 1, "lastTimestamp": now(), "message": message}
         try:
-            return await self._client.patch(EVENTS, name(known), change, namespace(known))
+            return await self._client.patch(EVENTS, known.name, change, known.namespace)
         except ApiError as error:
             if error.code != 404:
                 raise
-            involved = known["involvedObject"]
-            return await self._first(involved, known["type"], known["reason"], message)
+            return None
 
-    def _remember(self, key: tuple[str, ...], event: Object) -> None:
+    def _remember(self, key: tuple[str, ...], event: Written) -> None:
         self._known[key] = event
         self._known.move_to_end(key)
         if len(self._known) > REMEMBERED:

@@ -46,3 +46,15 @@ def test_of_one_object_there_are_25_at_once_and_then_one_in_five_minutes() -> No
     assert sum(each is not None for each in tell(correlator, 40, "another")) == BURST
     clock.now += 300
     assert sum(each is not None for each in tell(correlator, 5)) == 1
+
+
+def test_what_has_been_quiet_for_ten_minutes_is_forgotten() -> None:
+    clock = Clock()
+    correlator = Correlator(clock)
+    for about in "abc":
+        tell(correlator, 1, about)
+        clock.now += 300
+    assert len(correlator._kinds) == 3
+    clock.now += 301
+    tell(correlator, 1, "d")
+    assert len(correlator._kinds) == 1
