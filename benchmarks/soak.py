@@ -20,6 +20,7 @@ from pathlib import Path
 from cluster import ROOT, Bench, memory, pocket
 
 VISITS = 200
+FEWEST_ROUNDS = 8
 STYLES = ("-", "--", "-.", ":")
 
 
@@ -28,7 +29,7 @@ def rounds(home: Path, minutes: float) -> list[dict[str, float]]:
     pocket(home, "build", str(ROOT / "images" / "original"), "local/kubechaos:v1")
     pocket(home, "build", str(ROOT / "images" / "custom"), "local/kubechaos:v2")
     bench, found, end = Bench(str(home / "kubeconfig")), [], time.monotonic() + minutes * 60
-    while time.monotonic() < end or len(found) < len(STYLES):
+    while time.monotonic() < end or len(found) < FEWEST_ROUNDS:
         bench.scale_to(10)
         port = bench.core.read_namespaced_service("kubechaos-svc", "default").spec.ports[0].node_port
         for _ in range(VISITS):
@@ -43,7 +44,7 @@ def show(found: list[dict[str, float]]) -> None:
     quarter = len(found) // 4
     print(f"{len(found)} rounds of ten pods and {VISITS} visits; MB (PSS) in the second and in the last quarter")
     for name in found[0]:
-        sizes = [each[name] for each in found]
+        sizes = [each.get(name, 0.0) for each in found]  # 0 where it was being started again
         before, after = statistics.median(sizes[quarter : 2 * quarter]), statistics.median(sizes[-quarter:])
         print(f"{name:12} {before:6.1f} {after:6.1f}   {1000 * (after - before) / (2 * quarter):+6.1f} kB a round")
 
@@ -56,7 +57,7 @@ def plot(found: list[dict[str, float]], target: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for number, name in enumerate(found[0]):
-        axes.plot([each[name] for each in found], STYLES[number % len(STYLES)], label=name)
+        axes.plot([each.get(name, 0.0) for each in found], STYLES[number % len(STYLES)], label=name)
     axes.set(xlabel="round of ten pods", ylabel="memory (MB, PSS)", ylim=(0, None))
     axes.set_title("Memory of each process of a cluster after each round")
     figure.legend(loc="outside right center")

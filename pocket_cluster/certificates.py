@@ -49,8 +49,9 @@ def _is_whole(folder: Path, name: str) -> bool:
     """Whether a certificate and its key can be read and are a pair: a power cut or a copy may have left half of one."""
     try:
         key = serialization.load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
-        return _certificate(folder, name).public_key() == key.public_key()
-    except (OSError, ValueError):
+        is_ours = isinstance(key, ec.EllipticCurvePrivateKey)
+        return is_ours and _certificate(folder, name).public_key() == key.public_key()
+    except (OSError, ValueError, TypeError):  # the last one: it is encrypted
         return False
 
 

@@ -108,18 +108,18 @@ def _put_back(staged: Mapping[Path, Path], taken: set[Path]) -> int:
     """Move each file to its place; how many of other content were there. After any error all is as it was."""
     undo: list[Callable[[], object]] = []
     kept = 0
-    try:
+    try:  # what undoes a step is noted before it: an interrupt may come right after it
         for path, file in staged.items():
             for folder in [each for each in reversed(path.parents) if not each.exists()]:
-                folder.mkdir()
                 undo.append(folder.rmdir)
+                folder.mkdir()
             if path.exists():
                 before = _free_name(path, taken)
-                path.rename(before)
                 undo.append(lambda path=path, before=before: before.rename(path))  # type: ignore[misc]
+                path.rename(before)
                 kept += 1
-            file.rename(path)
             undo.append(path.unlink)
+            file.rename(path)
     except BaseException:
         for step in reversed(undo):
             with suppress(OSError):

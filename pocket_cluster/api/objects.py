@@ -122,7 +122,12 @@ def pod_is_active(pod: Mapping[str, Any]) -> bool:
 
 def time_text(moment: datetime) -> str:
     """A moment in UTC as the API writes times: whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def micro_time_text(moment: datetime) -> str:
+    """A moment in UTC as the API writes a MicroTime."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def now() -> str:
@@ -132,7 +137,7 @@ def now() -> str:
 
 def now_micro() -> str:
     """This moment as the API writes a MicroTime."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return micro_time_text(datetime.now(UTC))
 
 
 def parse_time(text: str) -> datetime:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from pocket_cluster.api.numbers import LARGEST
 
-PATTERN = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)")
+PATTERN = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)", re.ASCII)
 BINARY = {f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", 1)}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in DECIMAL.items()}
@@ -18,7 +18,7 @@ NANO = 10**9
 MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 BAD_SUFFIX = "unable to parse quantity's suffix"
 # An exponent has at most 64 bits. More digits than a float can say are refused; the real API takes any.
-LONGEST_SUFFIX, MOST_DIGITS = 20, 309
+MOST_EXPONENT_DIGITS, MOST_DIGITS = 19, 309
 
 
 class QuantityError(ValueError):
@@ -54,7 +54,7 @@ def _split(text: str) -> tuple[Fraction, str]:
     if not found:
         raise QuantityError(MALFORMED)
     sign, digits, suffix = found.groups()
-    if len(suffix) > LONGEST_SUFFIX:
+    if suffix[:1] in ("e", "E") and len(suffix[1:].lstrip("+-")) > MOST_EXPONENT_DIGITS:
         raise QuantityError(BAD_SUFFIX)
     if len(digits) > MOST_DIGITS:
         raise QuantityError(MALFORMED)

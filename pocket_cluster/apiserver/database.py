@@ -30,7 +30,11 @@ COMPACTED = "compacted"
 VERSION = 1
 
 
-TABLES = {"revisions", "facts"}
+# What is no damage (SQLite's primary result codes).
+PASSING = {
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
+}  # fmt: skip
 BEGIN = "begin without its Deployments, Services and all other objects: pocket-cluster reset (images and keys stay)."
 DAMAGED = f"Put a copy of that file back, or {BEGIN}"
 NEWER = f"Install that release again, or {BEGIN}"
@@ -59,6 +63,9 @@ class Revision(NamedTuple):
     value: bytes
 
 
+COLUMNS = {"facts": ("name", "value"), "revisions": Revision._fields}
+
+
 def examine(path: Path) -> None:
     """Read all that a cluster is to go on with, and change nothing. Unusable when it is damaged or not ours."""
     if not path.exists():
@@ -66,9 +73,11 @@ def examine(path: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             _examine(connection)
-    except sqlite3.OperationalError as error:  # it is locked, may not be read, ...: of damage SQLite says another
-        raise Unusable(f"cannot be read now ({error})", NOT_NOW) from None
-    except (sqlite3.DatabaseError, ValueError, RecursionError) as error:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in PASSING:
+            raise Unusable(f"cannot be read now ({error})", NOT_NOW) from None
+        raise Unusable(f"is damaged ({error})") from None
+    except (ValueError, RecursionError) as error:
         raise Unusable(f"is damaged ({error})") from None
 
 
@@ -79,10 +88,12 @@ def _examine(connection: sqlite3.Connection) -> None:
             f"was written by a newer release (its data has version {version}, this one knows {VERSION})", NEWER
         )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not version and tables < TABLES:  # the first start did not come further
+    if not version and tables < COLUMNS.keys():  # the first start did not come further
         return
-    columns = tuple(row[1] for row in connection.execute("PRAGMA table_info(revisions)"))
-    if tables != TABLES or columns != Revision._fields:
+    columns = {
+        table: tuple(row[1] for row in connection.execute(f"PRAGMA table_info({table})")) for table in sorted(tables)
+    }
+    if columns != COLUMNS:
         raise Unusable("has other tables than a cluster's")
     if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise Unusable(f"is damaged ({found})")

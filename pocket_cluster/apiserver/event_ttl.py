@@ -1,4 +1,4 @@
-"""Events are kept for an hour, as the real API server's --event-ttl has it, and never more than so many."""
+"""Events are kept for an hour, as the real API server's --event-ttl has it, and of too many the newest."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def forget_old_events(store: Store) -> None:
     collection = BY_RESOURCE[EVENTS].collection
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        for key, entry in list(outlived(store.items(collection), datetime.now(UTC))):
-            try:
+        try:
+            for key, entry in list(outlived(store.items(collection), datetime.now(UTC))):
                 with suppress(Superseded):  # it has happened again just now
                     await store.delete(collection, key, entry.revision, copy.deepcopy(entry.object))
-            except Exception:
-                logger.exception("Event %s is kept: it could not be deleted", key)
+        except Exception:
+            logger.exception("old Events are kept for now")
 
 
 def outlived(events: Iterator[tuple[str, Entry]], now: datetime) -> Iterator[tuple[str, Entry]]:
@@ -43,4 +43,8 @@ def outlived(events: Iterator[tuple[str, Entry]], now: datetime) -> Iterator[tup
 
 
 def _last_seen(event: Object) -> datetime:
-    return parse_time(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+    text = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    try:
+        return parse_time(text)
+    except ValueError:  # written by an earlier release: the oldest of all
+        return datetime.min.replace(tzinfo=UTC)

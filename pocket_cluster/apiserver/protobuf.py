@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pocket_cluster.api.objects import Object, time_text
+from pocket_cluster.api.objects import Object, micro_time_text, time_text
 from pocket_cluster.apiserver import errors
 from pocket_cluster.apiserver.schema.body import unrecognized
 
@@ -52,7 +52,7 @@ def decode(raw: bytes, wanted: str) -> Object:
         unknown = _message("runtime.Unknown").FromString(raw[len(PREFIX) :])
         kind = {"apiVersion": unknown.typeMeta.apiVersion, "kind": unknown.typeMeta.kind}
         return {**_plain(_message(_name(kind)).FromString(unknown.raw)), **kind}
-    except (DecodeError, KeyError, OverflowError) as error:  # the last one: a moment beyond all years
+    except (DecodeError, KeyError, OverflowError, ValueError, RecursionError) as error:
         raise errors.bad_request(f"the protobuf body could not be decoded: {error}") from None
 
 
@@ -116,16 +116,19 @@ def _plain(message: Any) -> Any:
         if _is_zero_time(value):
             continue
         if field.message_type and field.message_type.GetOptions().map_entry:
-            plain[field.name] = {key: _value(value[key]) for key in value}
+            of = field.message_type.fields_by_name["value"]
+            plain[field.name] = {key: _value(of, value[key]) for key in value}
         elif field.is_repeated:
-            plain[field.name] = [_value(item) for item in value]
+            plain[field.name] = [_value(field, item) for item in value]
         else:
-            plain[field.name] = _value(value)
+            plain[field.name] = _value(field, value)
     return _flattened(message.DESCRIPTOR.name, plain)
 
 
-def _value(value: Any) -> Any:
+def _value(field: Any, value: Any) -> Any:
     if isinstance(value, bytes):
+        if field.type == field.TYPE_STRING:  # what is no text the library leaves as it is
+            raise ValueError(f"{field.name} is no UTF-8")
         return base64.b64encode(value).decode()
     return _plain(value) if hasattr(value, "DESCRIPTOR") else value
 
@@ -163,7 +166,7 @@ def _time(message: Any) -> str:
 
 def _micro_time(message: Any) -> str:
     moment = EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return micro_time_text(moment)
 
 
 def _int_or_string(message: Any) -> int | str:

@@ -11,6 +11,7 @@ from pocket_cluster.apiserver.routes import add_route
 from pocket_cluster.apiserver.schema.field_errors import Errors, invalid
 from pocket_cluster.apiserver.store import encode
 from pocket_cluster.apiserver.warning_header import warning_header
+from pocket_cluster.apiserver.write_options import parse_write_options
 
 MAY_I = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False)
 WHO_AM_I = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", False)
@@ -41,9 +42,9 @@ async def _review(request: web.Request, resource: Resource) -> tuple[Object, lis
     """The review in a body, and what is wrong with it that passes with a warning."""
     from pocket_cluster.apiserver.resource_handlers import read_body
 
-    strictness = request.query.get("fieldValidation") or "Warn"
+    options = parse_write_options(request.query, "POST", request.headers.get("User-Agent", ""), is_apply=False)
     body = await read_body(request, kind=resource.kind)
-    review, notes = schema.decode(resource, body.data, strictness, body.raw)
+    review, notes = schema.decode(resource, body.data, options.strictness, body.raw)
     return {"metadata": {}, **review}, notes
 
 

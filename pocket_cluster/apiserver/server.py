@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
@@ -16,7 +15,7 @@ from pocket_cluster.apiserver.resource_handlers import ResourceHandlers
 from pocket_cluster.apiserver.reviews import add_review_routes
 from pocket_cluster.apiserver.routes import Handler, add_route
 from pocket_cluster.apiserver.schema import DecodeError
-from pocket_cluster.apiserver.store import encode
+from pocket_cluster.apiserver.store import NotWritten, encode
 from pocket_cluster.strangers import user_of
 
 logger = logging.getLogger("pocket_cluster.apiserver")
@@ -62,7 +61,7 @@ async def _refusals_as_status(request: web.Request, handler: Handler) -> web.Str
         return status_response(errors.method_not_allowed())
     except web.HTTPException:
         raise
-    except sqlite3.Error as error:
+    except NotWritten as error:
         logger.warning("%s %s: nothing was written: %s", request.method, request.path, error)
         why = f"Internal error occurred: nothing was written: {error}. See whether the disk is full."
         return status_response(errors.internal(why))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,10 @@ RECENT = 32
 
 class Expired(Exception):
     """The revision asked for has been compacted."""
+
+
+class NotWritten(Exception):
+    """The database cannot be written now, as on a full disk."""
 
 
 class Superseded(Exception):
@@ -79,14 +84,16 @@ class Event:
 class Watcher:
     """A queue of one collection's events. ``lagging`` tells that some were lost and the watch must end."""
 
-    def __init__(self, collection: str) -> None:
+    def __init__(self, collection: str, past: Iterable[Event] = ()) -> None:
+        """``past`` is what has happened since the watcher's revision: that it comes late is no lag."""
         self.collection = collection
         self.lagging = False
-        self._events: deque[Event] = deque()
+        self._events = deque(past)
+        self._most = len(self._events) + LONGEST_LAG
         self._arrived = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        if len(self._events) >= LONGEST_LAG:
+        if len(self._events) >= self._most:
             self.lagging = True
         else:
             self._events.append(event)
@@ -169,13 +176,12 @@ class Store:
 
     def watch(self, collection: str, after: int | None) -> Watcher:
         """A watcher that gets every event after a revision (None: from now on); Expired when some are forgotten."""
-        watcher = Watcher(collection)
+        past: list[Event] = []
         if after is not None:
             if after < self._untold and after < self.revision:
                 raise Expired
-            for event in self._window:
-                if event.revision > after and event.collection == collection:
-                    watcher.put(event)
+            past = [event for event in self._window if event.revision > after and event.collection == collection]
+        watcher = Watcher(collection, past)
         self._watchers.setdefault(collection, set()).add(watcher)
         return watcher
 
@@ -219,6 +225,8 @@ class Store:
             group, self._waiting = self._waiting, []
             try:
                 await self._write_group(group)
+            except sqlite3.OperationalError as error:
+                _refuse(group, NotWritten(str(error)))
             except Exception as error:
                 _refuse(group, error)
 
@@ -297,7 +305,7 @@ class Store:
     def _shorten_window(self) -> None:
         oldest = self._window.popleft()
         self._window_bytes -= len(oldest.entry.encoded)
-        self._untold = oldest.revision
+        self._untold = max(self._untold, oldest.revision)
 
 
 def _refuse(writes: Iterable[_Write], error: Exception) -> None:

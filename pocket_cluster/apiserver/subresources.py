@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pocket_cluster.api.objects import Object, is_being_deleted, name, now, set_condition
 from pocket_cluster.api.resources import NAMESPACES, Resource
 from pocket_cluster.apiserver import errors, patch, schema
@@ -120,7 +122,8 @@ async def evict(deleter: Deleter, target: Target, body: Body, options: WriteOpti
     if isinstance(body.data, dict) and body.data.get("apiVersion") == OLD_EVICTION:
         body = Body({**body.data, "apiVersion": EVICTIONS.group_version}, body.content_type, body.raw)
     eviction = _about(EVICTIONS, target, body, options, warnings)
-    await deleter.delete(target, options_of(eviction.get("deleteOptions", {})))
+    how = options_of(eviction.get("deleteOptions", {}))
+    await deleter.delete(target, replace(how, dry_run=how.dry_run or options.dry_run))
     return {**SUCCESS, "code": 201}
 
 

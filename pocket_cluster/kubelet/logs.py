@@ -44,7 +44,7 @@ def options_from(query: Mapping[str, str]) -> LogOptions:
     """Read the query of a request for a log; ValueError when a number or a time is none."""
     since = parse_time(query["sinceTime"]) if query.get("sinceTime") else None
     if query.get("sinceSeconds"):
-        since = datetime.now(UTC) - timedelta(seconds=min(int(query["sinceSeconds"]), OLDEST_SECONDS))
+        since = datetime.now(UTC) - timedelta(seconds=max(0, min(int(query["sinceSeconds"]), OLDEST_SECONDS)))
     return LogOptions(
         follow=query.get("follow") in ("true", "1"),
         previous=query.get("previous") in ("true", "1"),

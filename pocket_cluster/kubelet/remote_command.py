@@ -14,6 +14,7 @@ import re
 import secrets
 import shlex
 import signal
+import struct
 from typing import Any, NamedTuple
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -170,7 +171,7 @@ class _Session:
                 streams.input.write(content)
                 await streams.input.drain()
         elif channel == RESIZE:
-            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError, struct.error):
                 size = json.loads(content)
                 streams.resize(int(size["Width"]), int(size["Height"]))
         elif channel == CLOSE and content[:1] == bytes([STDIN]) and self._socket.ws_protocol == V5:

@@ -114,9 +114,10 @@ def test_a_bad_archive_changes_nothing(my: Path, content: bytes, sentence: str) 
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()], ids=str)
+@pytest.mark.parametrize("is_done", [False, True])
 @pytest.mark.parametrize("refused", range(5))
 def test_what_fails_half_way_is_undone(
-    my: Path, monkeypatch: pytest.MonkeyPatch, refused: int, error: BaseException
+    my: Path, monkeypatch: pytest.MonkeyPatch, refused: int, is_done: bool, error: BaseException
 ) -> None:
     """Whichever of the five moves fails: two files that differ, each moved aside and replaced, and a new one."""
     for name in "ab":
@@ -125,6 +126,8 @@ def test_what_fails_half_way_is_undone(
 
     def refusing(self: Path, target: Path) -> Path:
         if next(moves) == refused:
+            if is_done:  # as when an interrupt comes right after it
+                rename(self, target)
             raise error
         return rename(self, target)
 

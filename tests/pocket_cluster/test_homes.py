@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from eventually import DEADLINE_SECONDS
 
 from pocket_cluster import certificates, lifecycle
@@ -86,6 +88,16 @@ def test_what_belongs_to_other_keys_is_made_again(tmp_path: Path, copied: str) -
         shutil.copy(file, home.path)
     home = prepared(home.path)
     shake_hands(home.server_ssl_context(), ssl.create_default_context(cafile=home.path / "ca.crt"))
+
+
+def test_keys_of_another_kind_are_made_again(tmp_path: Path) -> None:
+    home = prepared(tmp_path)
+    encrypted = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
+    )
+    (home.path / "server.key").write_bytes(encrypted)
+    (home.path / "ca.key").write_bytes(encrypted)
+    shake_hands(prepared(home.path).server_ssl_context(), ssl.create_default_context(cafile=home.path / "ca.crt"))
 
 
 def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
@@ -164,6 +176,14 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "another column": (
         lambda path: stored(path, "ALTER TABLE revisions ADD COLUMN more TEXT"),
         "has other tables than a cluster's",
+    ),
+    "facts of another kind": (
+        lambda path: stored(path, "DROP TABLE facts", "CREATE TABLE facts (a, b)"),
+        "has other tables than a cluster's",
+    ),
+    "a form of another time": (
+        lambda path: (stored(path), overwrite(path, 47, b"\xff")),
+        "is damaged (unsupported file format)",
     ),
     "somebody else's": (
         lambda path: sqlite3.connect(path).execute("CREATE TABLE songs (name TEXT)"),

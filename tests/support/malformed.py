@@ -263,17 +263,26 @@ def _text(value: Any) -> bytes:
 
 def _protobuf(random: Random) -> bytes:
     """A ConfigMap as Go's clients send it."""
-    made = _field(1, random.choice((0, 1, 2**31, 2**62))) + _field(2, 5)
-    metadata = _field(1, b"a") + _field(8, made)
-    config_map = _field(1, metadata) + _field(2, _field(1, b"a") + _field(2, b"b"))
+    made = random.choice((0, 1, 2**31, 2**62))
+    return config_map_in_protobuf(made, random.choice(ODD_TEXTS_IN_PROTOBUF), random.choice(ODD_FIELDS_IN_PROTOBUF))
+
+
+ODD_TEXTS_IN_PROTOBUF = (b"a", b"a", b"a", b"", b"\xff", "é".encode())
+ODD_FIELDS_IN_PROTOBUF = (b"{}", b'{"f:data":{}}', b"not json", b"\xff\xfe", b"[" * 100_000, b"")
+
+
+def config_map_in_protobuf(created: int, text: bytes, fields: bytes) -> bytes:
+    """A ConfigMap of that second, with that value, and with fields that somebody manages."""
+    metadata = _field(1, b"a") + _field(8, _field(1, created) + _field(2, 5)) + _field(17, _field(7, _field(1, fields)))
+    config_map = _field(1, metadata) + _field(2, _field(1, b"a") + _field(2, text))
     return b"k8s\0" + _field(1, _field(1, b"v1") + _field(2, b"ConfigMap")) + _field(2, config_map)
 
 
 def _field(number: int, value: int | bytes) -> bytes:
     """One field of a protobuf message: its number and kind, then its value."""
     if isinstance(value, int):
-        return bytes([number << 3]) + _varint(value)
-    return bytes([number << 3 | 2]) + _varint(len(value)) + value
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
 def _varint(number: int) -> bytes:

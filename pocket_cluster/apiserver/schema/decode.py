@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pocket_cluster.api import quantity
-from pocket_cluster.api.objects import Object
+from pocket_cluster.api.objects import Object, micro_time_text, time_text
 from pocket_cluster.api.resources import Resource
 from pocket_cluster.apiserver.schema.body import DecodeError, TwiceGiven, WrittenNumber, unrecognized
 from pocket_cluster.apiserver.schema.definitions import ANY, Schema, definition_for, is_served_kind
@@ -277,8 +277,7 @@ def _time(text: str, is_micro: bool) -> str:
         moment = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _Malformed(f'parsing time "{text}": {_out_of_range(found)} out of range') from None
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if is_micro else "%Y-%m-%dT%H:%M:%SZ"
-    return moment.strftime(form)
+    return micro_time_text(moment) if is_micro else time_text(moment)
 
 
 def _out_of_range(found: re.Match[str]) -> str:

@@ -86,6 +86,14 @@ def test_a_watcher_that_lags_behind_is_cut_off() -> None:
     assert watcher.lagging
 
 
+def test_what_had_happened_before_a_watch_began_is_no_lag() -> None:
+    event = Event(1, "pods", "default/web", Entry({}, 1, b"{}"), None, False)
+    watcher = Watcher("pods", [event] * (LONGEST_LAG + 5))
+    watcher.put(event)
+    assert not watcher.lagging
+    assert len(watcher.take()) == LONGEST_LAG + 6
+
+
 def test_the_past_that_watches_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many bytes; who comes later lists anew, and lists of the past still go further back."""
 
@@ -100,6 +108,12 @@ def test_the_past_that_watches_can_be_given(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(Expired):
             store.watch("core/pods", 5)
         listed = await store.list_at("core/pods", 3)
+        await store.compact(11)
+        await store.close()
+        store = Store(Database(tmp_path / "state.db"))
+        with pytest.raises(Expired):
+            store.watch("core/pods", 10)  # after a restart too
+        assert not store.watch("core/pods", 11).take()
         await store.close()
         return told, len(listed)
 

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from malformed import NAMESPACE, Request, requests
+from malformed import NAMESPACE, Request, config_map_in_protobuf, requests
 
 NUMBER = int(os.environ.get("KUBECHAOS_MALFORMED") or 5000)
 SEED = int(os.environ.get("KUBECHAOS_MALFORMED_SEED") or 1)
@@ -95,6 +95,26 @@ def test_each_is_answered_and_nobody_else_waits(api: Any, caplog: pytest.LogCapt
     assert len(codes) > 8
     assert not [record for record in caplog.records if record.exc_info], "a traceback for what a client did wrong"
     api.must("DELETE", "namespaces/malformed")
+
+
+@pytest.mark.parametrize(
+    ("created", "text", "fields", "code"),
+    [
+        (0, b"b", b"{}", 201),
+        (0, "é".encode(), b'{"f:data":{}}', 201),
+        (2**62, b"b", b"{}", 400),
+        (0, b"\xff", b"{}", 400),
+        (0, b"b", b"not json", 400),
+        (0, b"b", b"\xff\xfe", 400),
+        (0, b"b", b"[" * 100_000, 400),
+    ],
+)
+def test_a_protobuf_message_is_read_or_refused(api: Any, created: int, text: bytes, fields: bytes, code: int) -> None:
+    body = config_map_in_protobuf(created, text, fields)
+    answer = api.send("POST", "configmaps", body, {"Content-Type": "application/vnd.kubernetes.protobuf"})
+    if code == 201:
+        api.must("DELETE", "configmaps/a")
+    assert answer.code == code, answer.body
 
 
 def test_a_seed_always_gives_the_same() -> None:

@@ -11,7 +11,7 @@ import pytest
 from failing_database import failing
 
 from pocket_cluster.apiserver.database import Database, Revision
-from pocket_cluster.apiserver.store import Entry, Store
+from pocket_cluster.apiserver.store import Entry, NotWritten, Store
 
 A_ROW = Revision(1, "pods", "default/web", True, False, b"{}")
 
@@ -50,7 +50,7 @@ def test_writes_that_the_database_refuses_are_answered_and_the_next_is_stored(tm
         return refused, entry
 
     refused, entry = asyncio.run(steps())
-    assert [type(each) for each in refused] == [sqlite3.OperationalError] * 2
+    assert [type(each) for each in refused] == [NotWritten] * 2
     assert entry.revision == 1
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pocket_cluster.apiserver.database import Database
-from pocket_cluster.apiserver.store import Entry, Expired, Store, Superseded, Watcher
+from pocket_cluster.apiserver.store import Entry, Expired, NotWritten, Store, Superseded, Watcher
 
 COLLECTION = "pods"
 KEYS = st.sampled_from(["a/one", "a/two", "b/one"])
@@ -114,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         with failing(self.database, statement) as broken:
             answers = self.run(self.ask(wishes))
         for wins, found in zip(self.may_succeed(wishes), answers, strict=True):
-            assert isinstance(found, sqlite3.OperationalError if wins and broken.left <= 0 else Superseded)
+            assert isinstance(found, NotWritten if wins and broken.left <= 0 else Superseded)
 
     @rule(back=st.integers(0, 3))
     def compact(self, back: int) -> None:

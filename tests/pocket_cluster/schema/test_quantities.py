@@ -21,7 +21,7 @@ def test_a_quantity_has_one_way_of_being_written(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "abc", "1 Gi", "1gi", "--1", "1e", "Ki", "1.5.5", "0x10", "1\n2", "9" * 310, "9" * 5000]
+    "text", ["", "abc", "1 Gi", "1gi", "--1", "1e", "Ki", "1.5.5", "0x10", "1\n2", "٣m", "9" * 310, "9" * 5000]
 )
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(quantity.QuantityError, match="quantities must match the regular expression"):
