@@ -271,9 +271,9 @@ ODD_TEXTS_IN_PROTOBUF = (b"a", b"a", b"a", b"", b"\xff", "é".encode())
 ODD_FIELDS_IN_PROTOBUF = (b"{}", b'{"f:data":{}}', b"not json", b"\xff\xfe", b"[" * 100_000, b"")
 
 
-def config_map_in_protobuf(created: int, text: bytes, fields: bytes) -> bytes:
+def config_map_in_protobuf(created: int, text: bytes, fields: bytes, name: bytes = b"a") -> bytes:
     """A ConfigMap of that second, with that value, and with fields that somebody manages."""
-    metadata = _field(1, b"a") + _field(8, _field(1, created) + _field(2, 5)) + _field(17, _field(7, _field(1, fields)))
+    metadata = _field(1, name) + _field(8, _field(1, created) + _field(2, 5)) + _field(17, _field(7, _field(1, fields)))
     config_map = _field(1, metadata) + _field(2, _field(1, b"a") + _field(2, text))
     return b"k8s\0" + _field(1, _field(1, b"v1") + _field(2, b"ConfigMap")) + _field(2, config_map)
 

@@ -110,10 +110,10 @@ def test_each_is_answered_and_nobody_else_waits(api: Any, caplog: pytest.LogCapt
     ],
 )
 def test_a_protobuf_message_is_read_or_refused(api: Any, created: int, text: bytes, fields: bytes, code: int) -> None:
-    body = config_map_in_protobuf(created, text, fields)
+    body = config_map_in_protobuf(created, text, fields, b"in-protobuf")
     answer = api.send("POST", "configmaps", body, {"Content-Type": "application/vnd.kubernetes.protobuf"})
     if code == 201:
-        api.must("DELETE", "configmaps/a")
+        api.must("DELETE", "configmaps/in-protobuf")
     assert answer.code == code, answer.body
 
 
