@@ -67,7 +67,7 @@ class _Reading:
             raise Misread(f"exceeded max depth of {MOST_DEPTH}", node.start_mark)
         is_alias = id(node) in self._seen
         self._seen.add(id(node))
-        if is_alias:  # it counts itself, and then what it stands for
+        if is_alias and not self._inside_aliases:  # it counts itself, and then what it stands for
             self._count(node)
         self._inside_aliases += is_alias
         self._count(node)
