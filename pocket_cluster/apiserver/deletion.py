@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,10 +18,10 @@ from pocket_cluster.apiserver.list_options import Selection
 from pocket_cluster.apiserver.registry import Kind
 from pocket_cluster.apiserver.request import Target, flag, number
 from pocket_cluster.apiserver.schema.field_errors import Errors, invalid, not_supported
-from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
+from pocket_cluster.apiserver.store import Entry, Store, encode
+from pocket_cluster.apiserver.turns import on_the_newest
 from pocket_cluster.apiserver.write_options import dry_run_problems
 
-TRIES = 100
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 POLICIES = ("Foreground", "Background", "Orphan")
 OPTIONS = Resource("", "v1", "deleteoptions", "DeleteOptions", False)
@@ -114,18 +113,13 @@ class Deleter:
 
     async def delete(self, target: Target, options: DeleteOptions) -> tuple[Entry, bool]:
         """Delete the target. Returns its last state and whether it is gone (else it is marked and terminating)."""
-        kind = target.kind
-        admission.check_delete(kind, target.name or "")
-        key = kind.key(target.namespace, target.name or "")
-        for _ in range(TRIES):
-            async with self.store.turn(kind.collection, key):
-                current = self.store.get(kind.collection, key)
-                if current is None:
-                    raise errors.not_found(kind.resource, target.name or "")
-                _check_preconditions(kind, current.object, options)
-                with suppress(Superseded):
-                    return await self._delete(kind, key, current, options)
-        raise errors.modified(kind.resource, target.name or "")
+        admission.check_delete(target.kind, target.name or "")
+
+        async def attempt(key: str, current: Entry) -> tuple[Entry, bool]:
+            _check_preconditions(target.kind, current.object, options)
+            return await self._delete(target.kind, key, current, options)
+
+        return await on_the_newest(self.store, target, attempt)
 
     async def _delete(self, kind: Kind, key: str, current: Entry, options: DeleteOptions) -> tuple[Entry, bool]:
         new = copy.deepcopy(current.object)

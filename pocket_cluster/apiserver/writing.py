@@ -9,7 +9,6 @@ import copy
 import re
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +21,9 @@ from pocket_cluster.apiserver.registry import Kind
 from pocket_cluster.apiserver.request import Body, Target, unsigned
 from pocket_cluster.apiserver.schema.field_errors import invalid
 from pocket_cluster.apiserver.store import Entry, Store, Superseded, encode
+from pocket_cluster.apiserver.turns import on_the_newest
 from pocket_cluster.apiserver.write_options import WriteOptions
 
-TRIES = 100
 LONGEST_GENERATED_BASE = 58
 WRONG_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 # Where etcd has what is not called by its plural: a Conflict names the place.
@@ -180,37 +179,27 @@ class Writer:
         operation: str = "Update",
     ) -> Entry:
         """Store what ``changed`` makes of a copy of the newest state; tried again when somebody else was faster."""
-        kind = target.kind
-        key = kind.key(target.namespace, target.name or "")
-        for _ in range(TRIES):
-            async with self.store.turn(kind.collection, key):
-                current = self.store.get(kind.collection, key)
-                if current is None:
-                    raise errors.not_found(kind.resource, target.name or "")
-                new = changed(copy.deepcopy(current.object))
-                _check_version(target, new, current.object)
-                self._complete(target, new, current.object, options, operation)
-                if _says_the_same(new, current.object):
-                    return current
-                with suppress(Superseded):
-                    return await self._store_changed(kind, key, new, current, options)
-        raise errors.modified(kind.resource, target.name or "")
+
+        async def attempt(key: str, current: Entry) -> Entry:
+            new = changed(copy.deepcopy(current.object))
+            _check_version(target, new, current.object)
+            self._complete(target, new, current.object, options, operation)
+            if _says_the_same(new, current.object):
+                return current
+            return await self._store_changed(target.kind, key, new, current, options)
+
+        return await on_the_newest(self.store, target, attempt)
 
     async def change_unchecked(
         self, target: Target, changed: Callable[[Object], Object], options: WriteOptions
     ) -> Entry:
         """Store what ``changed`` makes of the object where the rules for users do not hold (binding, finalizing)."""
-        kind = target.kind
-        key = kind.key(target.namespace, target.name or "")
-        for _ in range(TRIES):
-            async with self.store.turn(kind.collection, key):
-                current = self.store.get(kind.collection, key)
-                if current is None:
-                    raise errors.not_found(kind.resource, target.name or "")
-                new = changed(copy.deepcopy(current.object))
-                with suppress(Superseded):
-                    return await self._store_changed(kind, key, new, current, options)
-        raise errors.modified(kind.resource, target.name or "")
+
+        async def attempt(key: str, current: Entry) -> Entry:
+            new = changed(copy.deepcopy(current.object))
+            return await self._store_changed(target.kind, key, new, current, options)
+
+        return await on_the_newest(self.store, target, attempt)
 
     def _complete(self, target: Target, new: Object, old: Object, options: WriteOptions, operation: str) -> None:
         """Defaults, what may not change, whose fields they are, and whether it is all allowed."""
