@@ -13,6 +13,7 @@ import logging
 from aiohttp import web
 
 from pocket_cluster.addresses import LOOPBACK
+from pocket_cluster.api.resources import EVENTS
 from pocket_cluster.apiserver.allocation import Allocator
 from pocket_cluster.apiserver.bootstrap import create_first_objects
 from pocket_cluster.apiserver.database import Database
@@ -22,6 +23,7 @@ from pocket_cluster.apiserver.kubelets import Kubelets
 from pocket_cluster.apiserver.object_proxy import ObjectProxy
 from pocket_cluster.apiserver.pod_logs import PodLogs
 from pocket_cluster.apiserver.pod_streams import PodStreams
+from pocket_cluster.apiserver.registry import BY_RESOURCE
 from pocket_cluster.apiserver.resource_handlers import PodConnections, ResourceHandlers
 from pocket_cluster.apiserver.server import make_application
 from pocket_cluster.apiserver.store import Store
@@ -40,7 +42,7 @@ LONGEST_LINE = 64 * 1024
 
 async def run(home: Home, stop: asyncio.Event) -> None:
     """Serve the API on the home's port until ``stop`` is set."""
-    store = Store(Database(home.database))
+    store = Store(Database(home.database), seldom_read=[BY_RESOURCE[EVENTS].collection])
     writer = Writer(store, Allocator(store))
     await create_first_objects(writer, home.api_port)
     kubelets = Kubelets(store, home.credentials("admin").ca_file, home.kubelet_token)

@@ -11,21 +11,17 @@ import contextlib
 import json
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pocket_cluster.api.objects import Object
-from pocket_cluster.api.resources import EVENTS
 from pocket_cluster.apiserver.database import Database, Revision
-from pocket_cluster.apiserver.registry import BY_RESOURCE
 
 # What a late watcher can still be given, in bytes of JSON, and how many events a watcher may lag behind before it is
 # cut off.
 WINDOW_BYTES = 16 * 2**20
 LONGEST_LAG = 10_000
-# Of these the present state is kept as JSON too: many, and nobody asks for one.
-SELDOM_READ = (BY_RESOURCE[EVENTS].collection,)
 # So many events later a superseded state is needed by few watchers: it is kept as JSON, a tenth of the memory.
 RECENT = 32
 
@@ -132,8 +128,9 @@ class _Turn:
 class Store:
     """All objects of the cluster. Every method but the writes answers at once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seldom_read: Collection[str] = ()) -> None:
+        """Of ``seldom_read``, collections of many objects that nobody asks for one by one, all is kept as JSON."""
+        self._database, self._seldom_read = database, seldom_read
         self._objects: dict[str, dict[str, Entry]] = {}
         self._window: deque[Event] = deque()
         self._window_bytes = 0
@@ -282,7 +279,7 @@ class Store:
             self._shorten_window()
         if len(self._window) > RECENT:
             past = self._window[-RECENT]
-            for entry in (past.previous, past.entry if past.deleted or past.collection in SELDOM_READ else None):
+            for entry in (past.previous, past.entry if past.deleted or past.collection in self._seldom_read else None):
                 if entry:
                     entry.keep_encoded()
 

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from eventually import DEADLINE_SECONDS
 
+from pocket_cluster.api import resources
 from pocket_cluster.apiserver import event_ttl
 from pocket_cluster.apiserver.database import Database
 from pocket_cluster.apiserver.event_ttl import outlived
-from pocket_cluster.apiserver.store import SELDOM_READ, Entry, Store
+from pocket_cluster.apiserver.registry import BY_RESOURCE
+from pocket_cluster.apiserver.store import Entry, Store
 
-EVENTS = SELDOM_READ[0]
+EVENTS = BY_RESOURCE[resources.EVENTS].collection
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
