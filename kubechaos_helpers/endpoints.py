@@ -45,14 +45,13 @@ def wait_until_served_by(
     while True:
         left = deadline - time.monotonic()
         if not waiting.until(api, kind, cluster.namespace, selector_of_slices(service), serve, left):
-            ready = [pod for _, pod, _, is_ready in of(cluster, service) if is_ready]
-            wanted = number if pods is None else _listed(pods)
+            ready, wanted = _listed(_ready(cluster, service)), number if pods is None else _listed(pods)
             raise cluster.waited_in_vain(
-                f"After {timeout:.0f} s Service {service} has as ready pods behind it {_listed(ready)}, not {wanted}."
+                f"After {timeout:.0f} s Service {service} has as ready pods behind it {ready}, not {wanted}."
                 " Look at what the pods do: kubectl get pods"
             )
         kube_proxy.wait_until_followed(cluster, service)
-        if cluster.is_own or _ready(cluster, service) == number:
+        if cluster.is_own or len(_ready(cluster, service)) == number:
             return
 
 
@@ -60,8 +59,8 @@ def _listed(pods: Collection[str]) -> str:
     return f"{len(pods)} ({', '.join(sorted(pods))})" if pods else "0"
 
 
-def _ready(cluster: Cluster, service: str) -> int:
-    return sum(ready for *_, ready in of(cluster, service))
+def _ready(cluster: Cluster, service: str) -> list[str]:
+    return [pod for _, pod, _, is_ready in of(cluster, service) if is_ready]
 
 
 def _in(slices: list[waiting.Object]) -> list[waiting.Object]:

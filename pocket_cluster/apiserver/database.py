@@ -90,10 +90,7 @@ def _examine(connection: sqlite3.Connection) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not version and tables < COLUMNS.keys():  # the first start did not come further
         return
-    columns = {
-        table: tuple(row[1] for row in connection.execute(f"PRAGMA table_info({table})")) for table in sorted(tables)
-    }
-    if columns != COLUMNS:
+    if tables != COLUMNS.keys() or any(_columns(connection, table) != names for table, names in COLUMNS.items()):
         raise Unusable("has other tables than a cluster's")
     if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise Unusable(f"is damaged ({found})")
@@ -103,6 +100,10 @@ def _examine(connection: sqlite3.Connection) -> None:
     for name, value in connection.execute("SELECT name, value FROM facts"):
         if not isinstance(value, int):
             raise Unusable(f"is damaged ({name} is no number)")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    return tuple(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
 
 
 def _is_object(value: Any) -> bool:

@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from component import process_of
+from component import commands_in, process_of
 from eventually import DEADLINE_SECONDS, eventually
 
 from pocket_cluster import lifecycle
@@ -248,16 +248,6 @@ def home(tmp_path: Path) -> Iterator[Home]:
     lifecycle.down(home)
 
 
-def processes_in(home: Home) -> list[str]:
-    """The processes of a cluster and its pods: they work in its folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink().is_relative_to(home.path.resolve()):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-    return found
-
-
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system does not list processes in /proc")
 @pytest.mark.timeout(300 + 10 * STEPS)
 def test_what_was_acknowledged_is_there_after_chaos_and_nothing_is_left_over(home: Home) -> None:
@@ -276,7 +266,7 @@ def test_what_was_acknowledged_is_there_after_chaos_and_nothing_is_left_over(hom
         assert chaos.ask("GET", f"{CONFIG_MAPS}/{name}")["data"] == {"text": text}
     assert home.log_of("apiserver").stat().st_size < 1_000_000
     lifecycle.down(home)
-    assert eventually(lambda: processes_in(home), "no process is left", so=lambda found: not found) == []
+    assert eventually(lambda: commands_in(home), "no process is left", so=lambda found: not found) == []
     assert not list(home.run_dir.glob("*.sock"))
 
 

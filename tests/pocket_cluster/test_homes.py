@@ -189,6 +189,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: sqlite3.connect(path).execute("CREATE TABLE songs (name TEXT)"),
         "has other tables than a cluster's",
     ),
+    "somebody else's, of names with blanks": (
+        lambda path: sqlite3.connect(path).execute('CREATE TABLE "my songs" (name TEXT)'),
+        "has other tables than a cluster's",
+    ),
     "a newer release's": (
         lambda path: stored(path, "PRAGMA user_version = 2"),
         "was written by a newer release (its data has version 2, this one knows 1)",

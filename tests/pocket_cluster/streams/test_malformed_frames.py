@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from component import process_of
+from component import commands_in, process_of
 from eventually import DEADLINE_SECONDS, eventually
 
 if TYPE_CHECKING:
@@ -113,17 +113,12 @@ def test_each_ends_alone_and_nothing_stays(cluster: Cluster) -> None:
         if number % 50 == 0:
             assert cluster.output("exec", pod, "--", "echo", "others are answered") == "others are answered\n"
     assert {name: process_of(cluster.home, name) for name in COMPONENTS} == processes
-    assert eventually(lambda: commands_of(cluster), "no command is left", so=lambda found: not found) == []
+    assert eventually(lambda: cats_in(cluster), "no command is left", so=lambda found: not found) == []
     logs = {name: cluster.home.log_of(name).read_text() for name in COMPONENTS}
     for name, text in logs.items():
         assert "Traceback" not in text, (name, text[text.index("Traceback") :][:3000])
 
 
-def commands_of(cluster: Cluster) -> list[str]:
-    """Those that run in the cluster's pods because of a connection."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink().is_relative_to(cluster.home.path.resolve()):
-                found.append((process / "cmdline").read_bytes().partition(b"\0")[0].decode())
-    return [each for each in found if Path(each).name == "cat"]
+def cats_in(cluster: Cluster) -> list[list[str]]:
+    """The commands that run in the cluster's pods because of a connection."""
+    return [words for words in commands_in(cluster.home) if Path(words[0]).name == "cat"]
